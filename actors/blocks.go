@@ -1,0 +1,122 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/maypok86/otter/v2"
+
+	"footfall/analytics"
+	"footfall/analytics/column"
+	"footfall/analytics/query"
+	"footfall/analytics/site"
+	"footfall/persistence"
+)
+
+// blockCache holds decoded blocks, bounded in bytes. Blocks never change, so
+// nothing is ever stale; a record that is replaced gets a new number.
+type blockCache struct {
+	store  persistence.Store
+	cache  *otter.Cache[blockKey, any]
+	shards []shardBlocks
+}
+
+type blockKey struct {
+	site analytics.SiteID
+	ref  site.Ref
+}
+
+func newBlockCache(store persistence.Store, shards int, bytes uint64) *blockCache {
+	c := &blockCache{store: store, shards: make([]shardBlocks, shards)}
+	c.cache = otter.Must(&otter.Options[blockKey, any]{
+		MaximumWeight: bytes,
+		Weigher:       func(_ blockKey, v any) uint32 { return weight(v) },
+	})
+	for i := range c.shards {
+		c.shards[i] = shardBlocks{c, uint16(i)}
+	}
+	return c
+}
+
+// weight estimates the heap of a decoded block.
+func weight(v any) uint32 {
+	n := 256
+	texts := func(dict []string) {
+		for _, s := range dict {
+			n += 16 + len(s)
+		}
+	}
+	switch b := v.(type) {
+	case *column.Events:
+		n += 35 * b.Len()
+		texts(b.Dict)
+	case *column.Visits:
+		n += 97 * b.Len()
+		texts(b.Dict)
+	}
+	return uint32(n)
+}
+
+func (c *blockCache) size() uint64 { return c.cache.WeightedSize() }
+
+// keep puts freshly written blocks in.
+func (c *blockCache) keep(_ uint16, id analytics.SiteID, writes []site.Write) {
+	for _, w := range writes {
+		switch {
+		case w.Events != nil:
+			c.cache.Set(blockKey{id, w.Ref}, w.Events)
+		case w.Visits != nil:
+			c.cache.Set(blockKey{id, w.Ref}, w.Visits)
+		}
+	}
+}
+
+// of gives the blocks of a shard's sites.
+func (c *blockCache) of(shard uint16) query.Blocks { return &c.shards[shard] }
+
+type shardBlocks struct {
+	c     *blockCache
+	shard uint16
+}
+
+func (b *shardBlocks) get(id analytics.SiteID, r site.Ref) ([]byte, error) {
+	value, err := b.c.store.Get(persistence.SiteKey(b.shard, uint64(id), r.Kind, r.Period, r.Chunk))
+	if err != nil {
+		return nil, fmt.Errorf("read block %v of site %d: %w", r, id, err)
+	}
+	return value, nil
+}
+
+func (b *shardBlocks) Events(_ context.Context, id analytics.SiteID, r site.Ref) (*column.Events, error) {
+	k := blockKey{id, r}
+	if v, ok := b.c.cache.GetIfPresent(k); ok {
+		return v.(*column.Events), nil
+	}
+	value, err := b.get(id, r)
+	if err != nil {
+		return nil, err
+	}
+	e, err := column.DecodeEvents(value)
+	if err != nil {
+		return nil, fmt.Errorf("decode block %v of site %d: %w", r, id, err)
+	}
+	b.c.cache.Set(k, e)
+	return e, nil
+}
+
+func (b *shardBlocks) Visits(_ context.Context, id analytics.SiteID, r site.Ref) (*column.Visits, error) {
+	k := blockKey{id, r}
+	if v, ok := b.c.cache.GetIfPresent(k); ok {
+		return v.(*column.Visits), nil
+	}
+	value, err := b.get(id, r)
+	if err != nil {
+		return nil, err
+	}
+	v, err := column.DecodeVisits(value)
+	if err != nil {
+		return nil, fmt.Errorf("decode block %v of site %d: %w", r, id, err)
+	}
+	b.c.cache.Set(k, v)
+	return v, nil
+}

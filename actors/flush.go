@@ -1,0 +1,199 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"footfall/analytics"
+	"footfall/persistence"
+)
+
+// Policy of the flush cycle and of memory.
+const (
+	flushEvery       = 5 * time.Minute
+	flushLogBytes    = 64 << 20
+	flushDirtySites  = 8192
+	passivateAfter   = 10 * time.Minute
+	residentSitesMax = 16384 // above, clean sites leave memory at once
+	flushParallel    = 256   // sites flushed at a time
+)
+
+// Run flushes and passivates until ctx ends. logBytes tells how much log has
+// not been flushed yet.
+func (s *Sites) Run(ctx context.Context, logBytes func() uint64) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		full := logBytes() >= flushLogBytes || s.dirty() >= flushDirtySites
+		if !full && time.Since(last) < flushEvery && s.Resident() < residentSitesMax {
+			continue
+		}
+		last = time.Now()
+		if err := s.FlushAll(ctx); err != nil && ctx.Err() == nil {
+			s.cfg.Logger.Error("flush", "error", err)
+		}
+		s.passivate()
+	}
+}
+
+func (s *Sites) dirty() (n int) {
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.mu.Lock()
+		n += len(sh.dirty)
+		sh.mu.Unlock()
+	}
+	return n
+}
+
+// FlushAll brings the records of every shard up to its log as applied so far
+// and lets the log be truncated up to there.
+func (s *Sites) FlushAll(ctx context.Context) error {
+	for i := range s.shards {
+		if err := s.flush(ctx, uint16(i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flush is the cycle of one shard: note the index F, let every site that is
+// dirty at or before F write its records, then write that records hold the log
+// up to F. All of it is unsynced and in this order in one write-ahead log.
+func (s *Sites) flush(ctx context.Context, n uint16) error {
+	sh := &s.shards[n]
+	sh.flushing.Lock()
+	defer sh.flushing.Unlock()
+	sh.mu.Lock()
+	to := sh.applied
+	dirty := sh.dirty
+	sh.dirty = make(map[analytics.SiteID]*ref)
+	sh.mu.Unlock()
+	if len(dirty) == 0 {
+		return nil
+	}
+	done, err := s.flushSites(ctx, dirty)
+	sh.mu.Lock()
+	for id, applied := range done {
+		dirty[id].flushed = applied
+	}
+	if err != nil { // try again next time
+		for id, r := range dirty {
+			sh.dirty[id] = r
+		}
+	}
+	sh.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("flush shard %d: %w", n, err)
+	}
+	b := s.cfg.Store.NewBatch()
+	s.cfg.Log.Persisted(b, n, to)
+	if err := s.cfg.Store.Commit(b, false); err != nil {
+		return fmt.Errorf("flush shard %d: %w", n, err)
+	}
+	s.cfg.Log.Truncated(n, to)
+	return nil
+}
+
+// flushSites gives the index up to which each site's records hold it now.
+func (s *Sites) flushSites(ctx context.Context, dirty map[analytics.SiteID]*ref) (map[analytics.SiteID]uint64, error) {
+	done := make(map[analytics.SiteID]uint64, len(dirty))
+	replies := make(chan flushResult, flushParallel)
+	open := 0
+	var failed error
+	take := func() {
+		select {
+		case r := <-replies:
+			open--
+			if r.err != nil {
+				failed = r.err
+				return
+			}
+			done[r.id] = r.applied
+		case <-ctx.Done():
+			failed = ctx.Err()
+			open = 0
+		}
+	}
+	for _, r := range dirty {
+		for open >= flushParallel {
+			take()
+		}
+		if ctx.Err() != nil {
+			return done, ctx.Err()
+		}
+		s.system.Root.Send(r.pid, &flushRequest{reply: replies})
+		open++
+	}
+	for open > 0 {
+		take()
+	}
+	return done, failed
+}
+
+// passivate lets clean sites that nobody used for a while leave memory; when
+// there are too many, all clean ones.
+func (s *Sites) passivate() {
+	crowded := s.Resident() > residentSitesMax/2
+	now := s.cfg.Clock()
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.mu.Lock()
+		for id, r := range sh.sites {
+			if r.sent > r.flushed || !crowded && now.Sub(r.used) < passivateAfter {
+				continue
+			}
+			delete(sh.sites, id)
+			s.resident.Add(-1)
+			// Everything sent is in the records: a new actor may load them while
+			// this one answers what is still in its mailbox.
+			s.system.Root.Poison(r.pid)
+		}
+		sh.mu.Unlock()
+	}
+}
+
+// Erase removes a site and all its records.
+func (s *Sites) Erase(ctx context.Context, n uint16, id analytics.SiteID) error {
+	if err := s.flush(ctx, n); err != nil {
+		return err
+	}
+	sh := &s.shards[n]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if r := sh.sites[id]; r != nil {
+		delete(sh.sites, id)
+		delete(sh.dirty, id)
+		s.resident.Add(-1)
+		s.system.Root.Poison(r.pid)
+	}
+	b := s.cfg.Store.NewBatch()
+	b.DeleteRange(persistence.SiteSpan(n, uint64(id)))
+	if err := s.cfg.Store.Commit(b, true); err != nil {
+		return fmt.Errorf("erase site %d: %w", id, err)
+	}
+	return nil
+}
+
+// Close flushes everything and stops the actors. No call may follow.
+func (s *Sites) Close(ctx context.Context) error {
+	s.stopped.Store(true)
+	err := s.FlushAll(ctx)
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.mu.Lock()
+		for _, r := range sh.sites {
+			_ = s.system.Root.StopFuture(r.pid).Wait()
+		}
+		sh.mu.Unlock()
+	}
+	s.system.Shutdown()
+	return err
+}

@@ -1,0 +1,181 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"footfall/analytics"
+	"footfall/analytics/site"
+	"footfall/persistence"
+)
+
+type viewRequest struct{ reply chan<- viewed }
+
+type viewed struct {
+	view *site.View
+	err  error
+}
+
+type dropsRequest struct {
+	reply chan<- map[int32]map[analytics.Reason]uint64
+}
+
+// flushRequest asks for the site's records to be brought up to date.
+type flushRequest struct{ reply chan<- flushResult }
+
+type flushResult struct {
+	id      analytics.SiteID
+	applied uint64
+	err     error
+}
+
+// siteActor is the shell of one site.Machine. A fault quarantines it: it stops
+// counting, answers with the error, and keeps its shard's log from being
+// truncated, so that nothing is lost.
+type siteActor struct {
+	sites   *Sites
+	shard   uint16
+	id      analytics.SiteID
+	machine *site.Machine
+	fault   error
+	reasons []analytics.Reason
+}
+
+// Receive handles one message.
+func (a *siteActor) Receive(ctx actor.Context) {
+	switch msg := ctx.Message().(type) {
+	case *actor.Started:
+		a.guard(a.load)
+	case *apply:
+		a.guard(func() error { return a.apply(msg) })
+		if a.fault != nil {
+			err := a.fault
+			msg.round.failed.Store(&err)
+		}
+		msg.round.finish()
+		a.sites.live.signal(a.id, msg.index)
+	case *viewRequest:
+		v := viewed{err: a.fault}
+		if a.fault == nil {
+			a.guard(func() error { v.view = a.machine.View(); return nil })
+			v.err = a.fault
+		}
+		msg.reply <- v
+	case *dropsRequest:
+		if a.fault != nil {
+			msg.reply <- nil
+		} else {
+			msg.reply <- a.machine.Drops()
+		}
+	case *flushRequest:
+		a.guard(a.flush)
+		r := flushResult{id: a.id, err: a.fault}
+		if a.machine != nil {
+			r.applied = a.machine.Applied()
+		}
+		msg.reply <- r
+	}
+}
+
+// guard runs f unless the site is quarantined, and quarantines it if f fails or
+// panics.
+func (a *siteActor) guard(f func() error) {
+	if a.fault != nil {
+		return
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			a.quarantine(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+		}
+	}()
+	if err := f(); err != nil {
+		a.quarantine(err)
+	}
+}
+
+func (a *siteActor) quarantine(err error) {
+	a.fault = analytics.Errorf(analytics.Unavailable, "site %d is quarantined: its state cannot be read or stepped", a.id)
+	a.sites.failed.Add(1)
+	a.sites.cfg.Logger.Error("site quarantined", "site", uint64(a.id), "shard", a.shard, "error", err)
+}
+
+func (a *siteActor) key(r site.Ref) []byte {
+	return persistence.SiteKey(a.shard, uint64(a.id), r.Kind, r.Period, r.Chunk)
+}
+
+func (a *siteActor) load() error {
+	header, err := a.sites.cfg.Store.Get(a.key(site.Ref{Kind: site.KindHeader}))
+	if errors.Is(err, persistence.ErrNotFound) {
+		a.machine = site.New(a.id)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("load header of site %d: %w", a.id, err)
+	}
+	m, window, err := site.Restore(a.id, header)
+	if err != nil {
+		return fmt.Errorf("restore site %d: %w", a.id, err)
+	}
+	for _, r := range window {
+		value, err := a.sites.cfg.Store.Get(a.key(r))
+		if err != nil {
+			return fmt.Errorf("load ids of site %d: %w", a.id, err)
+		}
+		if err := m.ProvideWindow(r, value); err != nil {
+			return fmt.Errorf("restore ids of site %d: %w", a.id, err)
+		}
+	}
+	a.machine = m
+	return nil
+}
+
+func (a *siteActor) apply(msg *apply) error {
+	if msg.index <= a.machine.Applied() {
+		return nil
+	}
+	for _, r := range a.machine.Need(msg.now, msg.items) {
+		var value []byte
+		value, err := a.sites.cfg.Store.Get(a.key(r))
+		if err != nil && !errors.Is(err, persistence.ErrNotFound) { // a block not yet written is at hand
+			return fmt.Errorf("load record %v of site %d: %w", r, a.id, err)
+		}
+		if err := a.machine.Provide(r, value); err != nil {
+			return fmt.Errorf("restore record %v of site %d: %w", r, a.id, err)
+		}
+	}
+	out := msg.round.reasons
+	if msg.at != nil {
+		a.reasons = append(a.reasons[:0], make([]analytics.Reason, len(msg.items))...)
+		out = a.reasons
+	}
+	a.machine.Step(msg.index, msg.now, msg.items, out)
+	for i, p := range msg.at {
+		msg.round.reasons[p] = out[i]
+	}
+	return nil
+}
+
+// flush writes what changed. The batch is not synced: the log holds everything
+// until a later sync covers both.
+func (a *siteActor) flush() error {
+	if !a.machine.Dirty() {
+		return nil
+	}
+	b := a.sites.cfg.Store.NewBatch()
+	writes := a.machine.Flush()
+	for _, w := range writes {
+		if w.Value == nil {
+			b.Delete(a.key(w.Ref))
+		} else {
+			b.Set(a.key(w.Ref), w.Value)
+		}
+	}
+	if err := a.sites.cfg.Store.Commit(b, false); err != nil {
+		return fmt.Errorf("write records of site %d: %w", a.id, err)
+	}
+	a.sites.blocks.keep(a.shard, a.id, writes)
+	return nil
+}

@@ -1,0 +1,295 @@
+// Package actors holds the Proto.Actor shells around the pure state machines:
+// one actor for each active site. A shell loads and stores records, hands log
+// entries in, and gives immutable views out; it decides nothing that is
+// counted. Events never wait for a question: evaluation runs on the asker's
+// goroutine over a view, a bounded number at a time. Start at Sites.
+package actors
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"footfall/analytics"
+	"footfall/analytics/entry"
+	"footfall/analytics/query"
+	"footfall/analytics/site"
+	"footfall/persistence"
+)
+
+// Log is what the flush cycle needs of the replicated log.
+type Log interface {
+	// Persisted adds to b that records hold the log up to index, and the
+	// truncation that this allows.
+	Persisted(b persistence.Batch, shard uint16, index uint64)
+	// Truncated is called when such a batch has been committed.
+	Truncated(shard uint16, index uint64)
+}
+
+// Config is what Sites needs. All fields but CacheBytes are required.
+type Config struct {
+	Store  persistence.Store
+	Log    Log
+	Shards int
+	Logger *slog.Logger
+	// CacheBytes bounds decoded blocks in memory; 0 means 64 MiB.
+	CacheBytes uint64
+	Clock      func() time.Time
+}
+
+// Sites owns the actors of all sites of a node. Safe for concurrent use, but
+// Apply must be called in log order for each shard.
+type Sites struct {
+	cfg    Config
+	system *actor.ActorSystem
+	props  func(shard uint16, id analytics.SiteID, ref *ref) *actor.Props
+	shards []shard
+	blocks *blockCache
+	slots  chan struct{} // questions being evaluated
+	live   topics
+
+	resident atomic.Int64
+	failed   atomic.Int64
+	stopped  atomic.Bool
+}
+
+// shard is the sites of one shard that are in memory.
+type shard struct {
+	mu      sync.Mutex // guards all below; held for map work only
+	sites   map[analytics.SiteID]*ref
+	applied uint64 // last index handed to Apply
+	dirty   map[analytics.SiteID]*ref
+
+	flushing sync.Mutex // one flush of the shard at a time; never taken under mu
+}
+
+// ref is a site in memory. Fields after pid are guarded by shard.mu.
+type ref struct {
+	pid     *actor.PID
+	sent    uint64 // index of the last entry sent
+	flushed uint64 // index up to which its records hold it
+	used    time.Time
+}
+
+// New makes a Sites without any actor.
+func New(cfg Config) *Sites {
+	if cfg.CacheBytes == 0 {
+		cfg.CacheBytes = 64 << 20
+	}
+	s := &Sites{cfg: cfg, shards: make([]shard, cfg.Shards), blocks: newBlockCache(cfg.Store, cfg.Shards, cfg.CacheBytes),
+		slots: make(chan struct{}, max(2, runtime.GOMAXPROCS(0)))}
+	s.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return cfg.Logger }))
+	for i := range s.shards {
+		s.shards[i].sites = make(map[analytics.SiteID]*ref)
+		s.shards[i].dirty = make(map[analytics.SiteID]*ref)
+	}
+	return s
+}
+
+// site finds the actor of a site, starting it if it is not in memory. The
+// caller holds shard.mu.
+func (s *Sites) siteLocked(sh *shard, n uint16, id analytics.SiteID) *ref {
+	r := sh.sites[id]
+	if r == nil {
+		r = &ref{}
+		a := &siteActor{sites: s, shard: n, id: id}
+		r.pid = s.system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor { return a },
+			actor.WithMailbox(actor.UnboundedLockfree())))
+		sh.sites[id] = r
+		s.resident.Add(1)
+	}
+	return r
+}
+
+// apply is one log entry's share of a site.
+type apply struct {
+	index uint64
+	now   int64
+	items []entry.Item
+	at    []int32 // place of each item in the entry; nil: the same
+	round *round
+}
+
+// round collects what became of the items of an entry.
+type round struct {
+	pending atomic.Int32
+	reasons []analytics.Reason
+	done    func([]analytics.Reason, error)
+	failed  atomic.Pointer[error]
+	items   []entry.Item
+}
+
+func (r *round) finish() {
+	if r.pending.Add(-1) > 0 {
+		return
+	}
+	var err error
+	if p := r.failed.Load(); p != nil {
+		err = *p
+	}
+	if r.done != nil {
+		r.done(r.reasons, err)
+	}
+	clear(r.items)
+	itemPool.Put(&r.items)
+}
+
+var itemPool = sync.Pool{New: func() any { return new([]entry.Item) }}
+
+// Apply hands an entry of a shard's log to its sites. done, if not nil, is
+// called once, on any goroutine, with what became of each item; an error says
+// that it is not known for some. data must not change any more.
+func (s *Sites) Apply(n uint16, index uint64, data []byte, done func([]analytics.Reason, error)) error {
+	rd, err := entry.Open(data)
+	if err != nil {
+		return err
+	}
+	items := (*itemPool.Get().(*[]entry.Item))[:0]
+	for {
+		items = append(items, entry.Item{})
+		more, err := rd.Next(&items[len(items)-1])
+		if err != nil {
+			return err
+		}
+		if !more {
+			items = items[:len(items)-1]
+			break
+		}
+	}
+	r := &round{reasons: make([]analytics.Reason, len(items)), done: done, items: items}
+	r.pending.Store(1)
+	sh := &s.shards[n]
+	sh.mu.Lock()
+	sh.applied = index
+	now := s.cfg.Clock()
+	send := func(id analytics.SiteID, msg *apply) {
+		ref := s.siteLocked(sh, n, id)
+		ref.sent, ref.used = index, now
+		sh.dirty[id] = ref
+		r.pending.Add(1)
+		s.system.Root.Send(ref.pid, msg)
+	}
+	if same(items) {
+		if len(items) > 0 {
+			send(items[0].Site, &apply{index: index, now: rd.Time, items: items, round: r})
+		}
+	} else {
+		for _, part := range split(items) {
+			send(part.items[0].Site, &apply{index: index, now: rd.Time, items: part.items, at: part.at, round: r})
+		}
+	}
+	sh.mu.Unlock()
+	r.finish()
+	return nil
+}
+
+func same(items []entry.Item) bool {
+	for i := range items {
+		if items[i].Site != items[0].Site {
+			return false
+		}
+	}
+	return true
+}
+
+type part struct {
+	items []entry.Item
+	at    []int32
+}
+
+// split sorts items by site, keeping their order within one.
+func split(items []entry.Item) []part {
+	where := make(map[analytics.SiteID]int)
+	var parts []part
+	for i := range items {
+		p, ok := where[items[i].Site]
+		if !ok {
+			p = len(parts)
+			where[items[i].Site] = p
+			parts = append(parts, part{})
+		}
+		parts[p].items = append(parts[p].items, items[i])
+		parts[p].at = append(parts[p].at, int32(i))
+	}
+	return parts
+}
+
+// errStopped is given to whoever asks a node that is going down.
+var errStopped = &analytics.Error{Code: analytics.Unavailable, Text: "the node is shutting down"}
+
+// View gives an immutable picture of a site that contains every entry handed to
+// Apply before.
+func (s *Sites) View(ctx context.Context, n uint16, id analytics.SiteID) (*site.View, error) {
+	reply := make(chan viewed, 1)
+	if err := s.tell(n, id, &viewRequest{reply: reply}); err != nil {
+		return nil, err
+	}
+	select {
+	case v := <-reply:
+		return v.view, v.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (s *Sites) tell(n uint16, id analytics.SiteID, msg any) error {
+	sh := &s.shards[n]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if s.stopped.Load() {
+		return errStopped
+	}
+	r := s.siteLocked(sh, n, id)
+	r.used = s.cfg.Clock()
+	s.system.Root.Send(r.pid, msg)
+	return nil
+}
+
+// Ask answers a question about a site from a view taken now.
+func (s *Sites) Ask(ctx context.Context, n uint16, id analytics.SiteID, q *query.Question) (*query.Answer, error) {
+	v, err := s.View(ctx, n, id)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	a, err := query.Evaluate(ctx, v, s.blocks.of(n), q)
+	if err != nil && errors.Is(err, context.DeadlineExceeded) {
+		return nil, analytics.Errorf(analytics.Overloaded, "the question took too long")
+	}
+	return a, err
+}
+
+// Drops gives the counts of dropped events of a site by UTC day and reason.
+func (s *Sites) Drops(ctx context.Context, n uint16, id analytics.SiteID) (map[int32]map[analytics.Reason]uint64, error) {
+	reply := make(chan map[int32]map[analytics.Reason]uint64, 1)
+	if err := s.tell(n, id, &dropsRequest{reply: reply}); err != nil {
+		return nil, err
+	}
+	select {
+	case d := <-reply:
+		return d, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Resident is the number of sites in memory.
+func (s *Sites) Resident() int { return int(s.resident.Load()) }
+
+// Quarantined is the number of sites whose state could not be loaded or
+// stepped; their log is kept and they answer with an error.
+func (s *Sites) Quarantined() int { return int(s.failed.Load()) }
+
+// CacheBytes is the size of the decoded blocks in memory.
+func (s *Sites) CacheBytes() uint64 { return s.blocks.size() }

@@ -1,0 +1,176 @@
+package query
+
+import (
+	"strings"
+
+	"footfall/analytics/column"
+	"footfall/analytics/entry"
+)
+
+// scope says what a dimension selects: events or whole visits.
+type scope uint8
+
+const (
+	eventScope scope = iota
+	visitScope
+	timeScope
+)
+
+// dim tells where the value of a dimension stands in the columns.
+type dim struct {
+	scope   scope
+	missing string // what a row without a value reads
+	always  bool   // missing is a value like any other
+	field   int    // of a tuple; -1: the whole text
+	key     string // of a property
+	event   func(*column.Events) []uint32
+	visit   func(*column.Visits) []uint32
+}
+
+const (
+	notSet = "(not set)"
+	none   = "(none)"
+	direct = "Direct / None"
+)
+
+func agentOf(v *column.Visits) []uint32       { return v.Agent }
+func placeOf(v *column.Visits) []uint32       { return v.Place }
+func acquisitionOf(v *column.Visits) []uint32 { return v.Acquisition }
+
+func visitDim(col func(*column.Visits) []uint32, field int, missing string) dim {
+	return dim{scope: visitScope, visit: col, field: field, missing: missing}
+}
+
+func eventDim(col func(*column.Events) []uint32, missing string) dim {
+	return dim{scope: eventScope, event: col, field: -1, missing: missing}
+}
+
+// define finds a dimension by its name; false if there is none such.
+func define(d Dimension) (dim, bool) {
+	switch d {
+	case TimeHour, TimeDay, TimeWeek, TimeMonth:
+		return dim{scope: timeScope}, true
+	case EventName:
+		x := eventDim(func(e *column.Events) []uint32 { return e.Name }, "pageview")
+		x.always = true
+		return x, true
+	case EventPage:
+		return eventDim(func(e *column.Events) []uint32 { return e.Page }, notSet), true
+	case EventHostname:
+		return eventDim(func(e *column.Events) []uint32 { return e.Host }, notSet), true
+	case EntryPage:
+		return visitDim(func(v *column.Visits) []uint32 { return v.Entry }, -1, notSet), true
+	case ExitPage:
+		return visitDim(func(v *column.Visits) []uint32 { return v.Exit }, -1, notSet), true
+	case EntryPageHostname:
+		return visitDim(func(v *column.Visits) []uint32 { return v.EntryHost }, -1, notSet), true
+	case ExitPageHostname:
+		return visitDim(func(v *column.Visits) []uint32 { return v.ExitHost }, -1, notSet), true
+	case Browser:
+		return visitDim(agentOf, 0, notSet), true
+	case BrowserVersion:
+		return visitDim(agentOf, 1, notSet), true
+	case OS:
+		return visitDim(agentOf, 2, notSet), true
+	case OSVersion:
+		return visitDim(agentOf, 3, notSet), true
+	case Device, Screen:
+		return visitDim(agentOf, 4, notSet), true
+	case Country, CountryName:
+		return visitDim(placeOf, 0, notSet), true
+	case Region, RegionName:
+		return visitDim(placeOf, 1, notSet), true
+	case City, CityName:
+		return visitDim(placeOf, 2, notSet), true
+	case Source:
+		return visitDim(acquisitionOf, 0, direct), true
+	case Referrer:
+		return visitDim(acquisitionOf, 1, direct), true
+	case Channel:
+		return visitDim(acquisitionOf, 2, "Direct"), true
+	case UTMMedium:
+		return visitDim(acquisitionOf, 3, notSet), true
+	case UTMSource:
+		return visitDim(acquisitionOf, 4, notSet), true
+	case UTMCampaign:
+		return visitDim(acquisitionOf, 5, notSet), true
+	case UTMContent:
+		return visitDim(acquisitionOf, 6, notSet), true
+	case UTMTerm:
+		return visitDim(acquisitionOf, 7, notSet), true
+	case Language:
+		return visitDim(func(v *column.Visits) []uint32 { return v.Language }, -1, notSet), true
+	case ScreenClass:
+		return visitDim(func(v *column.Visits) []uint32 { return v.Screen }, -1, notSet), true
+	}
+	if key, ok := strings.CutPrefix(string(d), PropsPrefix); ok && key != "" {
+		x := eventDim(func(e *column.Events) []uint32 { return e.Props }, none)
+		x.key = key
+		return x, true
+	}
+	return dim{}, false
+}
+
+// Known tells whether d names a dimension that can be asked for.
+func (d Dimension) Known() bool { _, ok := define(d); return ok }
+
+// EventScoped tells whether d selects events rather than visits.
+func (d Dimension) EventScoped() bool {
+	x, ok := define(d)
+	return ok && x.scope == eventScope
+}
+
+// VisitScoped tells whether d selects whole visits.
+func (d Dimension) VisitScoped() bool {
+	x, ok := define(d)
+	return ok && x.scope == visitScope
+}
+
+// Missing is what a row without a value of d reads.
+func (d Dimension) Missing() string { x, _ := define(d); return x.missing }
+
+// text gives the value that a dictionary text stands for, "" if it has none.
+func (d *dim) text(s string) string {
+	switch {
+	case d.always && s == "":
+		return d.missing
+	case d.key != "":
+		v, _ := entry.Lookup(s, d.key)
+		return v
+	case d.field >= 0:
+		return entry.Field(s, d.field)
+	}
+	return s
+}
+
+// memo holds, for one segment, the number that each dictionary text has among
+// the values of a dimension; 0 means not looked at yet.
+type memo []uint32
+
+// values gives the values of a dimension numbers, from 1, across segments.
+type values struct {
+	dim   dim
+	ids   map[string]uint32
+	texts []string
+}
+
+func newValues(d dim) *values { return &values{dim: d, ids: map[string]uint32{}, texts: []string{""}} }
+
+// of gives the number of the value behind text number n of dict.
+func (v *values) of(m memo, dict []string, n uint32) uint32 {
+	if id := m[n]; id != 0 {
+		return id
+	}
+	s := v.dim.text(dict[n])
+	if s == "" {
+		s = v.dim.missing
+	}
+	id, ok := v.ids[s]
+	if !ok {
+		id = uint32(len(v.texts))
+		v.ids[s] = id
+		v.texts = append(v.texts, s)
+	}
+	m[n] = id
+	return id
+}

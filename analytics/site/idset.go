@@ -1,0 +1,159 @@
+package site
+
+import "math/bits"
+
+// idSet is a set of non-zero 64-bit ids that are hashes already. Open
+// addressing at most three quarters full: 11–21 bytes an id.
+type idSet struct {
+	slots []uint64
+	n     int
+}
+
+func (s *idSet) has(id uint64) bool {
+	if s.n == 0 {
+		return false
+	}
+	mask := uint64(len(s.slots) - 1)
+	for i := id & mask; ; i = (i + 1) & mask {
+		switch s.slots[i] {
+		case id:
+			return true
+		case 0:
+			return false
+		}
+	}
+}
+
+// add puts id in and tells whether it was new.
+func (s *idSet) add(id uint64) bool {
+	if 4*(s.n+1) > 3*len(s.slots) {
+		s.grow()
+	}
+	mask := uint64(len(s.slots) - 1)
+	for i := id & mask; ; i = (i + 1) & mask {
+		switch s.slots[i] {
+		case id:
+			return false
+		case 0:
+			s.slots[i] = id
+			s.n++
+			return true
+		}
+	}
+}
+
+func (s *idSet) grow() {
+	old := s.slots
+	s.slots = make([]uint64, max(8, 2*len(old)))
+	mask := uint64(len(s.slots) - 1)
+	for _, id := range old {
+		if id == 0 {
+			continue
+		}
+		i := id & mask
+		for s.slots[i] != 0 {
+			i = (i + 1) & mask
+		}
+		s.slots[i] = id
+	}
+}
+
+// bytes is the heap that the set holds.
+func (s *idSet) bytes() int { return 8 * len(s.slots) }
+
+// generations is how many spans the window of live ids is cut into; one more is
+// kept than the window is long, so that an id is remembered at least that long.
+const generations = 6
+
+// window remembers the ids of live events for analytics.IDWindowMS of log time,
+// in generations of equal span that are dropped whole.
+type window struct {
+	gens []generation // oldest first
+}
+
+type generation struct {
+	number int64 // log time divided by the span
+	set    idSet
+	fresh  []uint64 // added since the last flush
+	chunks uint32   // records written so far
+}
+
+func (w *window) has(id uint64) bool {
+	for i := len(w.gens) - 1; i >= 0; i-- {
+		if w.gens[i].set.has(id) {
+			return true
+		}
+	}
+	return false
+}
+
+// at gives the generation of log time now, making it, and the numbers of those
+// that are over.
+func (w *window) at(number int64) (g *generation, over []generation) {
+	if n := len(w.gens); n > 0 && w.gens[n-1].number >= number {
+		return &w.gens[n-1], nil
+	}
+	keep := 0
+	for keep < len(w.gens) && w.gens[keep].number < number-generations {
+		keep++
+	}
+	over = append(over, w.gens[:keep]...)
+	w.gens = append(append(make([]generation, 0, len(w.gens)-keep+1), w.gens[keep:]...), generation{number: number})
+	return &w.gens[len(w.gens)-1], over
+}
+
+func (w *window) size() (n, bytes int) {
+	for i := range w.gens {
+		n += w.gens[i].set.n
+		bytes += w.gens[i].set.bytes() + 8*cap(w.gens[i].fresh)
+	}
+	return n, bytes
+}
+
+// dict gives texts numbers. Number 0 is "". It only grows; shared slices of
+// texts stay valid.
+type dict struct {
+	ids   map[string]uint32
+	texts []string
+	bytes int
+}
+
+func (d *dict) id(b []byte) uint32 {
+	if len(b) == 0 {
+		return 0
+	}
+	if id, ok := d.ids[string(b)]; ok {
+		return id
+	}
+	return d.add(string(b))
+}
+
+func (d *dict) idOf(s string) uint32 {
+	if s == "" {
+		return 0
+	}
+	if id, ok := d.ids[s]; ok {
+		return id
+	}
+	return d.add(s)
+}
+
+func (d *dict) add(s string) uint32 {
+	if d.ids == nil {
+		d.ids = make(map[string]uint32)
+		d.texts = append(make([]string, 0, 16), "")
+	}
+	id := uint32(len(d.texts))
+	d.texts = append(d.texts, s)
+	d.ids[s] = id
+	d.bytes += len(s) + 48
+	return id
+}
+
+// powerOfTwo rounds up.
+func powerOfTwo(n int) int {
+	if n < 2 {
+		return 1
+	}
+	return 1 << bits.Len(uint(n-1))
+}

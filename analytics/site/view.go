@@ -1,0 +1,155 @@
+package site
+
+import (
+	"footfall/analytics"
+	"footfall/analytics/column"
+)
+
+// View is an immutable picture of a site as of one log index. Safe for
+// concurrent use, for as long as wanted.
+type View struct {
+	Site  analytics.SiteID
+	Index uint64 // log index of the last change contained
+	Now   int64  // log time, Unix ms
+	First int64  // time of the earliest event, Unix ms; 0 if none
+	Days  []ViewDay
+	Alias map[column.VisitID]column.VisitID // merged visits; nil mostly
+}
+
+// ViewDay is one UTC day.
+type ViewDay struct {
+	Day    int32
+	Visits uint32 // visit numbers of the day are below
+	Start  int64  // no visit filed under the day has an earlier event, Unix ms
+	Last   int64  // nor a later one
+	Events []ViewEvents
+	Filed  []ViewVisits
+}
+
+// ViewEvents are events between From and To, Unix ms, both included: at hand,
+// or in the record named by Ref.
+type ViewEvents struct {
+	Rows     int
+	From, To int64
+	Ref      Ref
+	Events   *column.Events // nil: load Ref
+}
+
+// ViewVisits are visits, at hand or in the record named by Ref. Start is the
+// earliest start and Last the latest activity, Unix ms.
+type ViewVisits struct {
+	Rows        int
+	Start, Last int64
+	Ref         Ref
+	Visits      *column.Visits // nil: load Ref
+}
+
+const chunkRows = 2048
+
+// visitChunk is what views share of chunkRows live visits, by day.
+type visitChunk struct {
+	valid bool
+	segs  []*column.Visits
+}
+
+// touch says that the visit in slot changed.
+func (m *Machine) touch(slot int32) {
+	c := int(slot) / chunkRows
+	if c < len(m.clean) {
+		m.clean[c].valid = false
+	}
+}
+
+// View gives the current picture. It costs what changed since the one before.
+func (m *Machine) View() *View {
+	if m.view != nil {
+		return m.view
+	}
+	v := &View{Site: m.id, Index: m.applied, Now: m.now, First: m.first, Days: make([]ViewDay, len(m.days))}
+	at := make(map[int32]*ViewDay, len(m.days))
+	for i, d := range m.days {
+		vd := &v.Days[i]
+		*vd = ViewDay{Day: d.n, Visits: d.visits, Start: d.start, Last: d.last}
+		at[d.n] = vd
+		for j := range d.blocks {
+			b := &d.blocks[j]
+			vd.Events = append(vd.Events, ViewEvents{Rows: int(b.rows), From: b.from, To: b.to,
+				Ref: Ref{KindEvents, uint32(d.n), b.chunk}, Events: b.events})
+		}
+		if d.tail != nil {
+			e := *d.tail
+			e.Dict = m.dict.texts
+			vd.Events = append(vd.Events, ViewEvents{Rows: e.Len(), From: int64(d.n) * column.DayMS,
+				To: int64(d.n+1)*column.DayMS - 1, Events: &e})
+		}
+		for j := range d.vblocks {
+			b := &d.vblocks[j]
+			vd.Filed = append(vd.Filed, ViewVisits{Rows: int(b.rows), Start: b.from, Last: b.to,
+				Ref: Ref{KindVisits, uint32(d.n), b.chunk}, Visits: b.visits})
+		}
+	}
+	for _, seg := range m.liveVisits() {
+		vd := at[seg.Day]
+		first, last := seg.Start[0], seg.Last[0]
+		for i := range seg.Start {
+			first, last = min(first, seg.Start[i]), max(last, seg.Last[i])
+		}
+		vd.Filed = append(vd.Filed, ViewVisits{Rows: seg.Len(), Start: first, Last: last, Visits: seg})
+	}
+	if len(m.alias) > 0 {
+		v.Alias = make(map[column.VisitID]column.VisitID, len(m.alias))
+		for k, x := range m.alias {
+			v.Alias[k] = x
+		}
+	}
+	m.view = v
+	return v
+}
+
+// liveVisits gives the live visits as columns, making anew only the chunks that
+// changed.
+func (m *Machine) liveVisits() []*column.Visits {
+	n := (len(m.visits) + chunkRows - 1) / chunkRows
+	for len(m.clean) < n {
+		m.clean = append(m.clean, visitChunk{})
+	}
+	var all []*column.Visits
+	for c := 0; c < n; c++ {
+		ch := &m.clean[c]
+		if !ch.valid {
+			ch.segs = ch.segs[:0:0]
+			for i := c * chunkRows; i < min((c+1)*chunkRows, len(m.visits)); i++ {
+				v := &m.visits[i]
+				v.appendTo(segOf(&ch.segs, v.id.Day(), m.dict.texts))
+			}
+			ch.valid = true
+		}
+		all = append(all, ch.segs...)
+	}
+	return all
+}
+
+// segOf finds the segment of a day, making it. Texts added later than the
+// segment's rows are not used by them, so the dict's length then is enough.
+func segOf(segs *[]*column.Visits, day int32, texts []string) *column.Visits {
+	for _, s := range *segs {
+		if s.Day == day {
+			return s
+		}
+	}
+	s := &column.Visits{Day: day, Dict: texts}
+	*segs = append(*segs, s)
+	return s
+}
+
+// Drops gives the counts of dropped events by UTC day and reason.
+func (m *Machine) Drops() map[int32]map[analytics.Reason]uint64 {
+	out := make(map[int32]map[analytics.Reason]uint64)
+	for k, n := range m.drops {
+		if out[k.day] == nil {
+			out[k.day] = make(map[analytics.Reason]uint64)
+		}
+		out[k.day][analytics.Reasons[k.reason]] += n
+	}
+	return out
+}
