@@ -1,0 +1,86 @@
+# Footfall. `make help` lists every target.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+GO ?= go
+export CGO_ENABLED ?= 0
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+GO_SOURCES := $(shell find . -name '*.go' -not -path './*/node_modules/*') go.mod go.sum
+DIST := dashboard/dist/index.html tracker/dist/footfall.js enrich/bots/generated/crawlers.json
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: run
+run: build ## Install what is needed, build and serve on http://127.0.0.1:8080 with ./data
+	exec bin/footfall serve --data ./data --listen 127.0.0.1:8080
+
+.PHONY: build
+build: bin/footfall ## Make bin/footfall: one static binary with dashboard and tracker inside
+
+.PHONY: build-dev
+build-dev: bin/footfall-dev ## Make bin/footfall-dev: the same, plus a clock and salts that tests can turn
+
+bin/footfall: $(DIST) $(GO_SOURCES)
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/footfall
+
+bin/footfall-dev: $(DIST) $(GO_SOURCES)
+	$(GO) build -trimpath -tags dev -ldflags '$(LDFLAGS)' -o $@ ./cmd/footfall
+
+dashboard/node_modules/.installed: dashboard/package.json dashboard/package-lock.json
+	cd dashboard && npm ci --ignore-scripts --no-audit --no-fund
+	touch $@
+
+tracker/node_modules/.installed: tracker/package.json tracker/package-lock.json
+	cd tracker && npm ci --ignore-scripts --no-audit --no-fund
+	touch $@
+
+dashboard/dist/index.html: dashboard/node_modules/.installed http/partner/openapi.yaml $(shell find dashboard/src dashboard/messages dashboard/public -type f 2>/dev/null) dashboard/index.html dashboard/vite.config.ts
+	cd dashboard && npm run build
+
+tracker/dist/footfall.js: tracker/node_modules/.installed $(shell find tracker/src -type f 2>/dev/null) tracker/build.js
+	cd tracker && npm run build
+
+enrich/bots/generated/crawlers.json: enrich/bots/package.json enrich/bots/package-lock.json
+	cd enrich/bots && sh fetch.sh
+
+.PHONY: test
+test: tools build build-dev ## Install what is needed and run everything: Go with the race detector, front end, browser
+	sh internal/ci/test.sh
+
+.PHONY: tools
+tools: ## Install Debian's chromium when it is missing
+	@command -v chromium >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; }
+
+.PHONY: check
+check: $(DIST) ## What CI checks before the tests: format, vet, front-end types
+	test -z "$$(gofmt -l $$(git ls-files '*.go'))"
+	$(GO) vet ./...
+	$(GO) vet -tags dev ./cmd/...
+	cd dashboard && npm run check
+	cd tracker && npm run check
+
+.PHONY: bench
+bench: build ## Measure the beacon beside a bare server, disk and heap per view; writes bench/results/report.md
+	$(GO) run ./bench/cmd/report --binary bin/footfall --out bench/results/report.md
+
+.PHONY: fuzz
+fuzz: $(DIST) ## Fuzz every parser for FUZZTIME (30s) each
+	sh internal/ci/fuzz.sh $${FUZZTIME:-30s}
+
+.PHONY: demo
+demo: build ## Serve with a demo site full of visits of the last 60 days
+	sh internal/ci/demo.sh
+
+.PHONY: golden
+golden: ## Rewrite the golden scripts of the tests; read the diff
+	$(GO) test ./analytics/... -run Golden -rewrite
+
+.PHONY: clean
+clean: ## Remove what was built; keeps ./data
+	rm -rf bin dashboard/dist/* tracker/dist/* dashboard/node_modules tracker/node_modules enrich/bots/node_modules enrich/bots/generated/crawlers.json bench/results
+	touch dashboard/dist/.keep tracker/dist/.keep enrich/bots/generated/.keep
