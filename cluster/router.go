@@ -319,5 +319,34 @@ func (r *Router) Run(ctx context.Context) error {
 	}
 }
 
+// Drain refuses what is new and waits until everything accepted is applied and
+// the counts of drops are written, or ctx ends.
+func (r *Router) Drain(ctx context.Context) error {
+	r.closed.Store(true)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		open := 0
+		for i := range r.shards {
+			sh := &r.shards[i]
+			sh.mu.Lock()
+			left := len(sh.queue) + len(sh.drops)
+			open += left + len(sh.flying)
+			sh.mu.Unlock()
+			if left > 0 {
+				r.cfg.Notify(uint16(i))
+			}
+		}
+		if open == 0 {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 // Pending is the number of bytes that wait or are under way.
 func (r *Router) Pending() int64 { return r.pending.Load() }
