@@ -52,8 +52,7 @@ func (a *siteActor) Receive(ctx actor.Context) {
 	case *apply:
 		a.guard(func() error { return a.apply(msg) })
 		if a.fault != nil {
-			err := a.fault
-			msg.round.failed.Store(&err)
+			msg.undecided()
 		}
 		msg.round.finish()
 		a.sites.live.signal(a.id, msg.index)
@@ -100,6 +99,17 @@ func (a *siteActor) quarantine(err error) {
 	a.fault = analytics.Errorf(analytics.Unavailable, "site %d is quarantined: its state cannot be read or stepped", a.id)
 	a.sites.failed.Add(1)
 	a.sites.cfg.Logger.Error("site quarantined", "site", uint64(a.id), "shard", a.shard, "error", err)
+}
+
+// undecided says of all items that they are not counted.
+func (msg *apply) undecided() {
+	for i := range msg.items {
+		p := int32(i)
+		if msg.at != nil {
+			p = msg.at[i]
+		}
+		msg.round.reasons[p] = analytics.Undecided
+	}
 }
 
 func (a *siteActor) key(r site.Ref) []byte {

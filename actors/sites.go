@@ -120,8 +120,7 @@ type apply struct {
 type round struct {
 	pending atomic.Int32
 	reasons []analytics.Reason
-	done    func([]analytics.Reason, error)
-	failed  atomic.Pointer[error]
+	done    func([]analytics.Reason)
 	items   []entry.Item
 }
 
@@ -129,12 +128,8 @@ func (r *round) finish() {
 	if r.pending.Add(-1) > 0 {
 		return
 	}
-	var err error
-	if p := r.failed.Load(); p != nil {
-		err = *p
-	}
 	if r.done != nil {
-		r.done(r.reasons, err)
+		r.done(r.reasons)
 	}
 	clear(r.items)
 	itemPool.Put(&r.items)
@@ -143,9 +138,9 @@ func (r *round) finish() {
 var itemPool = sync.Pool{New: func() any { return new([]entry.Item) }}
 
 // Apply hands an entry of a shard's log to its sites. done, if not nil, is
-// called once, on any goroutine, with what became of each item; an error says
-// that it is not known for some. data must not change any more.
-func (s *Sites) Apply(n uint16, index uint64, data []byte, done func([]analytics.Reason, error)) error {
+// called once, on any goroutine, with what became of each item; Undecided if its
+// site is quarantined. data must not change any more.
+func (s *Sites) Apply(n uint16, index uint64, data []byte, done func([]analytics.Reason)) error {
 	rd, err := entry.Open(data)
 	if err != nil {
 		return err

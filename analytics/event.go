@@ -113,6 +113,10 @@ const (
 	DropTooOld       Reason = "too_old" // Time is before TimeMin or too far in the future
 )
 
+// Undecided stands for an event of a site that cannot be counted now. It is an
+// answer to the router only: it never reaches the log, the API or a header.
+const Undecided Reason = "undecided"
+
 // Reasons lists every reason a drop can have, in a fixed order; its index is
 // the number used in the log. New ones go at the end.
 var Reasons = []Reason{Counted, DropDuplicate, DropBot, DropSpam, DropUnknownSite, DropDatacenter, DropHostname,

@@ -47,7 +47,7 @@ const (
 
 // Sites applies entries; actors.Sites implements it.
 type Sites interface {
-	Apply(shard uint16, index uint64, data []byte, done func([]analytics.Reason, error)) error
+	Apply(shard uint16, index uint64, data []byte, done func([]analytics.Reason)) error
 }
 
 // Config is what a Router needs; all fields are required.
@@ -116,10 +116,11 @@ func NewRouter(cfg Config) *Router {
 }
 
 var (
-	errFull     = &analytics.Error{Code: analytics.Unavailable, Text: "the disk is nearly full: views are refused until there is room"}
-	errOverload = &analytics.Error{Code: analytics.Overloaded, Text: "too many views are waiting"}
-	errClosed   = &analytics.Error{Code: analytics.Unavailable, Text: "the node is shutting down"}
-	errLate     = &analytics.Error{Code: analytics.Unavailable, Text: "the log did not answer in time; the view may or may not be counted"}
+	errFull       = &analytics.Error{Code: analytics.Unavailable, Text: "the disk is nearly full: views are refused until there is room"}
+	errOverload   = &analytics.Error{Code: analytics.Overloaded, Text: "too many views are waiting"}
+	errClosed     = &analytics.Error{Code: analytics.Unavailable, Text: "the node is shutting down"}
+	errQuarantine = &analytics.Error{Code: analytics.Unavailable, Text: "the site is quarantined: its state cannot be read"}
+	errLate       = &analytics.Error{Code: analytics.Unavailable, Text: "the log did not answer in time; the view may or may not be counted"}
 )
 
 func (r *Router) admit() error {
@@ -168,10 +169,18 @@ func (r *Router) Record(id analytics.SiteID, ev *analytics.Event) (analytics.Rec
 		r.cfg.Notify(n)
 	}
 	<-rd.done
-	if rd.err != nil {
-		return analytics.Receipt{}, rd.err
+	return rd.receipt(n, place)
+}
+
+// receipt gives what became of the event at a place, once done is closed.
+func (r *round) receipt(shard uint16, place int) (analytics.Receipt, error) {
+	if r.err != nil {
+		return analytics.Receipt{}, r.err
 	}
-	return analytics.Receipt{Reason: rd.reasons[place], Token: analytics.Token{Shard: n, Index: rd.index}}, nil
+	if r.reasons[place] == analytics.Undecided {
+		return analytics.Receipt{}, errQuarantine
+	}
+	return analytics.Receipt{Reason: r.reasons[place], Token: analytics.Token{Shard: shard, Index: r.index}}, nil
 }
 
 // RecordBatch counts events of one site in order. out has the length of evs. An
@@ -193,10 +202,10 @@ func (r *Router) RecordBatch(id analytics.SiteID, evs []analytics.Event, out []a
 	r.cfg.Notify(n)
 	for i, rd := range rounds {
 		<-rd.done
-		if rd.err != nil {
-			return rd.err
+		var err error
+		if out[i], err = rd.receipt(n, places[i]); err != nil {
+			return err
 		}
-		out[i] = analytics.Receipt{Reason: rd.reasons[places[i]], Token: analytics.Token{Shard: n, Index: rd.index}}
 	}
 	return nil
 }
@@ -267,23 +276,23 @@ func (r *Router) Apply(n uint16, index uint64, data []byte) {
 		rd = sh.flying[hd.Sequence]
 		sh.mu.Unlock()
 	}
-	var done func([]analytics.Reason, error)
+	var done func([]analytics.Reason)
 	if rd != nil {
-		done = func(reasons []analytics.Reason, err error) { r.landed(n, hd.Sequence, rd, reasons, index, err) }
+		done = func(reasons []analytics.Reason) { r.landed(n, hd.Sequence, rd, reasons, index) }
 	}
 	if err := r.cfg.Sites.Apply(n, index, data, done); err != nil {
 		r.cfg.Fatal(err)
 	}
 }
 
-func (r *Router) landed(n uint16, sequence uint64, rd *round, reasons []analytics.Reason, index uint64, err error) {
+func (r *Router) landed(n uint16, sequence uint64, rd *round, reasons []analytics.Reason, index uint64) {
 	sh := &r.shards[n]
 	sh.mu.Lock()
 	delete(sh.flying, sequence)
 	more := len(sh.queue) > 0
 	sh.mu.Unlock()
 	r.pending.Add(-rd.weight)
-	rd.settle(reasons, index, err)
+	rd.settle(reasons, index, nil)
 	if more {
 		r.cfg.Notify(n)
 	}
