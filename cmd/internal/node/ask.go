@@ -47,16 +47,6 @@ func (a merchantAsker) Ask(ctx context.Context, id analytics.SiteID, q *query.Qu
 	return a.asker.Ask(ctx, id, q, analytics.Token{})
 }
 
-// Subscribe signals after each change of the site.
-func (a merchantAsker) Subscribe(id analytics.SiteID) (<-chan struct{}, func() uint64, func()) {
-	return a.n.sites.Subscribe(id)
-}
-
-// Drops gives the counts of dropped events by UTC day.
-func (a merchantAsker) Drops(ctx context.Context, id analytics.SiteID) (map[int32]map[analytics.Reason]uint64, error) {
-	return a.n.sites.Drops(ctx, cluster.ShardOf(id), id)
-}
-
 // shardLog is the log as the flush cycle of sites sees it.
 type shardLog struct{ n *Node }
 

@@ -39,9 +39,6 @@ import (
 	"footfall/persistence/saltfile"
 )
 
-// ErrDiskFull means that there is not even room to start.
-var ErrDiskFull = errors.New("the disk is full")
-
 // Bounds of a stop.
 const (
 	drainMax        = 10 * time.Second
@@ -56,16 +53,16 @@ type Node struct {
 	clock  *Clock
 	set    *metrics.Set
 
-	guard   *diskguard.Guard
-	store   *pebblestore.Store
-	salts   *saltfile.File
-	host    *rafthost.Host
-	router  *cluster.Router
-	sites   *actors.Sites
-	control *control.Control
-	enrich  *enrich.Enricher
-	edge    *edge.Server
-	auth    *merchant.Door
+	guard    *diskguard.Guard
+	store    *pebblestore.Store
+	salts    *saltfile.File
+	host     *rafthost.Host
+	router   *cluster.Router
+	sites    *actors.Sites
+	control  *control.Control
+	enrich   *enrich.Enricher
+	edge     *edge.Server
+	merchant *merchant.Handler
 
 	listener net.Listener
 	ready    atomic.Bool
@@ -104,10 +101,10 @@ func Open(cfg config.Serve, logger *slog.Logger, extra func(*Node) []door.Route)
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	var err error
-	if n.guard, err = diskguard.Open(diskguard.Options{Dir: cfg.Data, Reserve: cfg.DiskReserve, Logger: logger}); err != nil {
-		if errors.Is(err, diskguard.ErrFull) {
-			return nil, fmt.Errorf("%w: %w", ErrDiskFull, err)
-		}
+	if n.guard, err = diskguard.New(diskguard.Config{Dir: cfg.Data, Reserve: uint64(cfg.DiskReserve), Logger: logger}); err != nil {
+		return nil, err
+	}
+	if err := n.guard.Check(); err != nil {
 		return nil, err
 	}
 	if n.listener, err = net.Listen("tcp", cfg.Listen); err != nil {

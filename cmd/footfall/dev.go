@@ -1,0 +1,63 @@
+//go:build dev
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"runtime/pprof"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"footfall/analytics"
+	"footfall/analytics/accounts"
+	"footfall/cmd/internal/node"
+	"footfall/http/door"
+)
+
+// moreRoutes turn the node's clock and salts, for tests of relative periods, and
+// take a CPU profile. They exist in development builds only.
+func moreRoutes(n *node.Node) []door.Route {
+	return []door.Route{
+		{Method: "POST", Path: "/dev/clock", Handler: func(ctx *fasthttp.RequestCtx, _ accounts.Identity) error {
+			var body struct {
+				Now *string `json:"now"`
+			}
+			if err := json.Unmarshal(ctx.PostBody(), &body); err != nil {
+				return analytics.Errorf(analytics.Invalid, "now: must be a time as RFC 3339, or null")
+			}
+			var now time.Time
+			if body.Now != nil {
+				var err error
+				if now, err = time.Parse(time.RFC3339Nano, *body.Now); err != nil {
+					return analytics.Errorf(analytics.Invalid, "now: %q is not a time as RFC 3339", *body.Now)
+				}
+			}
+			n.Clock().Set(now)
+			door.WriteJSON(ctx, fasthttp.StatusOK, map[string]string{"now": n.Clock().Now().UTC().Format(time.RFC3339Nano)})
+			return nil
+		}},
+		{Method: "GET", Path: "/dev/profile", Handler: func(ctx *fasthttp.RequestCtx, _ accounts.Identity) error {
+			seconds, err := ctx.QueryArgs().GetUint("seconds")
+			if err != nil || seconds > 60 {
+				return analytics.Errorf(analytics.Invalid, "seconds: must be a number from 1 to 60")
+			}
+			var b bytes.Buffer
+			if err := pprof.StartCPUProfile(&b); err != nil {
+				return analytics.Errorf(analytics.Conflict, "a profile is being taken already")
+			}
+			time.Sleep(time.Duration(seconds) * time.Second)
+			pprof.StopCPUProfile()
+			ctx.SetBody(b.Bytes())
+			return nil
+		}},
+		{Method: "POST", Path: "/dev/rotate-salts", Handler: func(ctx *fasthttp.RequestCtx, _ accounts.Identity) error {
+			if err := n.RotateSalts(); err != nil {
+				return err
+			}
+			door.WriteJSON(ctx, fasthttp.StatusOK, map[string]bool{"rotated": true})
+			return nil
+		}},
+	}
+}

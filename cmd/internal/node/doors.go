@@ -1,0 +1,113 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+
+	"footfall/analytics"
+	"footfall/analytics/accounts"
+	"footfall/cluster"
+	"footfall/cmd/internal/local"
+	"footfall/dashboard"
+	"footfall/demo"
+	"footfall/http/beacon"
+	"footfall/http/beacon/script"
+	"footfall/http/door"
+	"footfall/http/edge"
+	"footfall/http/merchant"
+	"footfall/http/operator"
+	"footfall/http/partner"
+	"footfall/tracker"
+)
+
+// openDoors makes the HTTP side.
+func (n *Node) openDoors(extra func(*Node) []door.Route) error {
+	token, err := local.EnsureToken(n.cfg.Data, rand.Reader)
+	if err != nil {
+		return err
+	}
+	n.merchant = merchant.New(merchant.Options{
+		Accounts:  n.control,
+		Asker:     merchantAsker{asker{n}},
+		Live:      n.sites,
+		Drops:     drops{n},
+		Clock:     n.clock.Now,
+		Trusted:   n.cfg.TrustedProxies,
+		PublicURL: n.cfg.PublicURL,
+	})
+	beacons := beacon.New(beacon.Options{
+		Recorder:   n.router,
+		Directory:  n.control,
+		Salts:      n.salts,
+		Enricher:   n.enrich,
+		Now:        n.clock.Now,
+		Trusted:    n.cfg.TrustedProxies,
+		Metrics:    n.set,
+		PerAddress: int(n.cfg.RateLimitAddress.PerSecond),
+	})
+	perHour := n.cfg.APIKeysPerHour
+	if perHour == 0 {
+		perHour = -1 // the door's word for no limit
+	}
+	partners := partner.New(partner.Config{
+		Asker:           asker{n},
+		Directory:       n.control,
+		First:           asker{n},
+		Clock:           n.clock.Now,
+		RequestsPerHour: perHour,
+		Timeout:         askMax,
+	})
+	shop, err := merchant.Demo(demo.Files())
+	if err != nil {
+		return err
+	}
+	files, err := merchant.NewFiles(dashboard.Files())
+	if err != nil {
+		return err
+	}
+	var routes []door.Route
+	for _, more := range [][]door.Route{beacons.Routes(), script.Routes(tracker.Files()), partners.Routes(), n.merchant.Routes(), shop,
+		operator.New(n, n.set).Routes(), extra(n)} {
+		routes = append(routes, more...)
+	}
+	n.edge, err = edge.New(edge.Options{
+		Routes:       routes,
+		Fallback:     files.Dashboard,
+		Auth:         merchant.NewAuthenticator(n.control, accounts.HashOf([]byte(token)), n.clock.Now),
+		Trusted:      n.cfg.TrustedProxies,
+		Metrics:      n.set,
+		Logger:       n.logger,
+		CloseStreams: n.merchant.CloseStreams,
+	})
+	return err
+}
+
+// drops gives the counts of dropped events of a site.
+type drops struct{ n *Node }
+
+func (d drops) Drops(id analytics.SiteID) map[int32]map[analytics.Reason]uint64 {
+	ctx, cancel := context.WithTimeout(context.Background(), askMax)
+	defer cancel()
+	out, err := d.n.sites.Drops(ctx, cluster.ShardOf(id), id)
+	if err != nil {
+		d.n.logger.Warn("counts of dropped events", "site", uint64(id), "error", err)
+	}
+	return out
+}
+
+// gauges tells the metrics what the parts are doing.
+func (n *Node) gauges() {
+	gauge := func(name string, f func() float64) { n.set.GetOrCreateGauge(name, f) }
+	gauge("footfall_sites_resident", func() float64 { return float64(n.sites.Resident()) })
+	gauge("footfall_sites_quarantined", func() float64 { return float64(n.sites.Quarantined()) })
+	gauge("footfall_sites_known", func() float64 { return float64(n.control.View().SitesCount()) })
+	gauge("footfall_block_cache_bytes", func() float64 { return float64(n.sites.CacheBytes()) })
+	gauge("footfall_views_pending_bytes", func() float64 { return float64(n.router.Pending()) })
+	gauge("footfall_log_unflushed_bytes", func() float64 { return float64(n.host.TotalLogBytes()) })
+	gauge("footfall_disk_writable", func() float64 {
+		if n.guard.Writable() {
+			return 1
+		}
+		return 0
+	})
+}
