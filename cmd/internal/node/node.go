@@ -162,7 +162,7 @@ func (n *Node) openLog() error {
 	for i := range cluster.Shards {
 		groups = append(groups, rafthost.Group(i))
 	}
-	n.host, err = rafthost.Open(rafthost.Config{Store: n.store, Groups: groups, Source: source{n}, Applier: applier{n}, Logger: n.logger, Fatal: n.fail})
+	n.host, err = rafthost.Open(rafthost.Config{Store: n.store, Groups: groups, Source: source{n}, Applier: applier{n}, Workers: 1, Logger: n.logger, Fatal: n.fail})
 	return err
 }
 

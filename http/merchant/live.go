@@ -1,0 +1,274 @@
+package merchant
+
+import (
+	"bufio"
+	"context"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"footfall/analytics"
+	"footfall/analytics/accounts"
+)
+
+// stuckAfter ends a stream whose reader takes nothing for this long. It is
+// longer than the ping interval, so a reader that is there never meets it.
+const stuckAfter = 30 * time.Second
+
+// live streams one event whenever the numbers of a site changed. The stream
+// ends when the caller may not read the site any more, when the node stops, and
+// when the reader goes away; browsers come back by themselves.
+func (h *Handler) live(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
+	site, err := h.siteOf(ctx, who, read)
+	if err != nil {
+		return err
+	}
+	caller := h.callerKey(ctx, who)
+	if !ctx.IsHead() {
+		if err := h.streams.open(caller); err != nil {
+			return err
+		}
+	}
+	header := &ctx.Response.Header
+	header.SetContentType("text/event-stream; charset=utf-8")
+	header.Set("Cache-Control", "no-cache, no-transform")
+	header.Set("X-Accel-Buffering", "no")
+	if ctx.IsHead() {
+		return nil
+	}
+	// The server's own deadline is for a whole answer. From here on each write
+	// moves it, see stream.flush.
+	_ = ctx.SetWriteDeadline(time.Now().Add(stuckAfter))
+	ctx.SetConnectionClose()
+	s := &stream{h: h, site: site, who: who, conn: ctx.Conn(), pulse: h.pulses.join(site.ID)}
+	var cancel func()
+	s.changed, s.index, cancel = h.opts.Live.Subscribe(site.ID)
+	ctx.SetBodyStreamWriter(func(w *bufio.Writer) {
+		defer h.streams.close(caller)
+		defer cancel()
+		defer h.pulses.leave(site.ID)
+		s.run(w)
+	})
+	return nil
+}
+
+// callerKey is under what name the streams of a caller are counted.
+func (h *Handler) callerKey(ctx *fasthttp.RequestCtx, who accounts.Identity) string {
+	switch {
+	case who.User != 0:
+		return "user " + strconv.FormatUint(who.User, 10)
+	case who.Key != 0:
+		return "key " + strconv.FormatUint(who.Key, 10)
+	case who.Operator:
+		return "operator"
+	}
+	return h.addressKey(ctx)
+}
+
+// stream is one open live stream. It runs on the goroutine that the server
+// gives it and touches nothing of the request.
+type stream struct {
+	h       *Handler
+	site    *analytics.Site
+	who     accounts.Identity
+	conn    net.Conn
+	changed <-chan struct{}
+	index   func() uint64
+	pulse   *pulse
+	out     []byte
+
+	sent     bool
+	lastSeen uint64 // index of the last event
+	lastLive int
+}
+
+func (s *stream) run(w *bufio.Writer) {
+	if !s.flush(w, []byte("retry: 2000\n\n")) || !s.push(w) {
+		return
+	}
+	ping := time.NewTicker(s.h.opts.PingInterval)
+	defer ping.Stop()
+	for {
+		select {
+		case <-s.h.stop:
+			return
+		case <-ping.C:
+			// Visitors leave without an event, so the count is looked at here too.
+			if !s.allowed() || !s.flush(w, []byte(": ping\n\n")) || !s.push(w) {
+				return
+			}
+		case <-s.changed:
+			if !s.push(w) || !s.pause() {
+				return
+			}
+		}
+	}
+}
+
+// pause keeps the events of a busy site apart; what changes meanwhile waits in
+// the channel. False when the node stops.
+func (s *stream) pause() bool {
+	t := time.NewTimer(s.h.opts.PushInterval)
+	defer t.Stop()
+	select {
+	case <-s.h.stop:
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// push sends the present numbers if they differ from those sent last. A count
+// that cannot be had just now is left for the next time.
+func (s *stream) push(w *bufio.Writer) bool {
+	index := s.index()
+	live, err := s.pulse.count(s.h, s.site, index)
+	if err != nil || s.sent && index == s.lastSeen && live == s.lastLive {
+		return true
+	}
+	s.sent, s.lastSeen, s.lastLive = true, index, live
+	out := append(s.out[:0], "event: change\nid: "...)
+	out = strconv.AppendUint(out, index, 10)
+	out = append(out, "\ndata: {\"index\":"...)
+	out = strconv.AppendUint(out, index, 10)
+	out = append(out, ",\"live\":"...)
+	out = strconv.AppendInt(out, int64(live), 10)
+	s.out = append(out, "}\n\n"...)
+	return s.flush(w, s.out)
+}
+
+func (s *stream) flush(w *bufio.Writer, b []byte) bool {
+	if s.conn != nil {
+		_ = s.conn.SetWriteDeadline(time.Now().Add(stuckAfter)) // a connection that is gone says so below
+	}
+	_, err := w.Write(b)
+	return err == nil && w.Flush() == nil
+}
+
+// allowed tells whether the caller may still read the site: rights, the session
+// and the site itself can go while the stream is open.
+func (s *stream) allowed() bool {
+	view := s.h.view()
+	site, ok := view.SiteByID(s.site.ID)
+	if !ok {
+		return false
+	}
+	s.site = site
+	who := s.who
+	switch {
+	case who.User != 0:
+		var hash accounts.Hash
+		copy(hash[:], who.Session)
+		session, alive := view.SessionByHash(&hash)
+		user, ok := view.User(who.User)
+		if !ok || !alive || !s.h.opts.Accounts.SessionUsed(session, s.h.now()) {
+			who = accounts.Identity{}
+			break
+		}
+		who.Role, who.Org = user.Role, user.Org
+	case who.Key != 0:
+		if _, ok := view.Key(who.Key); !ok {
+			who = accounts.Identity{}
+		}
+	}
+	return who.MayRead(site)
+}
+
+// streams counts the open streams, in all and per caller.
+type streams struct {
+	most, perCaller int
+
+	mu   sync.Mutex
+	all  int
+	each map[string]int
+}
+
+func newStreams(most, perCaller int) *streams {
+	return &streams{most: most, perCaller: perCaller, each: map[string]int{}}
+}
+
+func (s *streams) open(caller string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.all >= s.most:
+		return analytics.Errorf(analytics.Overloaded, "live: too many streams are open on this node")
+	case s.each[caller] >= s.perCaller:
+		return analytics.Errorf(analytics.TooMany, "live: you have %d streams open already", s.perCaller)
+	}
+	s.all++
+	s.each[caller]++
+	return nil
+}
+
+func (s *streams) close(caller string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all--
+	if s.each[caller]--; s.each[caller] == 0 {
+		delete(s.each, caller)
+	}
+}
+
+// pulses let the streams of a site share one count: however many people look at
+// a site, it is asked once per change.
+type pulses struct {
+	mu   sync.Mutex
+	each map[analytics.SiteID]*pulse
+}
+
+type pulse struct {
+	streams int // guarded by pulses.mu
+
+	mu    sync.Mutex
+	index uint64
+	at    time.Time
+	live  int
+}
+
+// pulseLife is how long a count holds while no event comes.
+const pulseLife = time.Second
+
+func newPulses() *pulses { return &pulses{each: map[analytics.SiteID]*pulse{}} }
+
+func (p *pulses) join(site analytics.SiteID) *pulse {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	x := p.each[site]
+	if x == nil {
+		x = &pulse{}
+		p.each[site] = x
+	}
+	x.streams++
+	return x
+}
+
+func (p *pulses) leave(site analytics.SiteID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	x := p.each[site]
+	if x.streams--; x.streams == 0 {
+		delete(p.each, site)
+	}
+}
+
+// count gives the live visitors as of index or later. Streams that ask at the
+// same time wait for the first one's answer.
+func (p *pulse) count(h *Handler, site *analytics.Site, index uint64) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.at.IsZero() && p.index >= index && time.Since(p.at) < pulseLife {
+		return p.live, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), changeTimeout)
+	defer cancel()
+	live, err := h.liveVisitors(ctx, site)
+	if err != nil {
+		return 0, err
+	}
+	p.index, p.at, p.live = index, time.Now(), live
+	return live, nil
+}
