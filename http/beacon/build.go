@@ -40,8 +40,10 @@ func (b *batch) event(e *entry, site *analytics.Site, ev *analytics.Event) analy
 	ev.NonInteractive, ev.ScrollDepth, ev.EngagedMS = e.nonInteractive, e.scroll, e.engagedMS
 	ev.Props, ev.Revenue = e.props, e.revenue
 
+	// Referrer spam is sent by bots: who keeps bots keeps it too.
+	keepBots := e.keepBots || b.keepBots
 	var spam bool
-	if ev.Acquisition, spam = enricher.Acquisition(e.referrer, e.target.Host, e.query()); spam {
+	if ev.Acquisition, spam = enricher.Acquisition(e.referrer, e.target.Host, e.query()); spam && !keepBots {
 		return analytics.DropSpam
 	}
 	override(&ev.Acquisition.Source, e.source)
@@ -73,7 +75,7 @@ func (b *batch) event(e *entry, site *analytics.Site, ev *analytics.Event) analy
 	ua := bytesOf(e.userAgent)
 	if e.judgeAgent {
 		agent := enricher.UserAgent(ua[:min(len(ua), userAgentBytesMax)], enrich.Hints{})
-		if agent.Bot && !e.keepBots && !b.keepBots {
+		if agent.Bot && !keepBots {
 			return analytics.DropBot
 		}
 		ev.Agent = agent.Agent
