@@ -148,6 +148,9 @@ func (ev *evaluation) prepare() error {
 			ev.eventVal = append(ev.eventVal, newValues(d))
 		}
 	}
+	if len(ev.visitAt) > tupleMax || len(ev.eventAt) > tupleMax {
+		return analytics.Errorf(analytics.Invalid, "dimensions: more than %d of one kind", tupleMax)
+	}
 	ev.visitTup, ev.eventTup = newTuples(len(ev.visitAt)), newTuples(len(ev.eventAt))
 	ev.byEvents = len(ev.eventAt) > 0 || len(f.events) > 0
 	ev.wantVisits = ev.has(Visitors, Visits, ViewsPerVisit, BounceRate, VisitDuration, Percentage, Entries, Exits, ExitRate)
@@ -550,8 +553,9 @@ func (x *group) addRevenue(text string) {
 	x.revenue[currency] = m
 }
 
-// tupleMax is how many dimensions of one scope can be asked for at once.
-const tupleMax = 6
+// tupleMax is how many dimensions of one scope can be asked for at once; doors
+// allow no more in all.
+const tupleMax = 8
 
 // tuples gives combinations of value numbers a number.
 type tuples struct {

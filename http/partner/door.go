@@ -34,7 +34,7 @@ type Directory interface {
 
 // First tells when a site's first event was, in Unix ms; false if it has none.
 type First interface {
-	FirstEvent(site analytics.SiteID) (ms int64, ok bool)
+	FirstEvent(site analytics.SiteID) (ms int64, ok bool, err error)
 }
 
 // Config is what the door needs. Asker, Directory, First and Clock must be set.
@@ -145,6 +145,7 @@ type asking struct {
 	now   int64 // Unix ms
 	after analytics.Token
 	index uint64 // the least that any answer so far included
+	err   error  // of finding the first event
 }
 
 // ask opens a request about site. The caller must call done.
@@ -163,6 +164,9 @@ func (d *Door) ask(ctx *fasthttp.RequestCtx, site *analytics.Site) (a *asking, d
 }
 
 func (a *asking) question(q *query.Question) (*query.Answer, error) {
+	if a.err != nil {
+		return nil, a.err
+	}
 	q.Zone, q.Now = a.site.Zone(), a.now
 	answer, err := a.door.cfg.Asker.Ask(a.ctx, a.site.ID, q, a.after)
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -177,12 +181,17 @@ func (a *asking) question(q *query.Question) (*query.Answer, error) {
 	return answer, nil
 }
 
-// first gives the first event, or now without any.
+// first gives the first event, or now without any. An error is kept: the next
+// question gives it.
 func (a *asking) first() int64 {
-	if ms, ok := a.door.cfg.First.FirstEvent(a.site.ID); ok {
-		return ms
+	ms, ok, err := a.door.cfg.First.FirstEvent(a.site.ID)
+	if err != nil {
+		a.err = err
 	}
-	return a.now
+	if !ok {
+		return a.now
+	}
+	return ms
 }
 
 // write answers body, which is JSON, with how far the answers looked.

@@ -44,9 +44,9 @@ func (s sites) Site(domain []byte) (*analytics.Site, bool) {
 
 type firstEvents map[analytics.SiteID]int64
 
-func (f firstEvents) FirstEvent(site analytics.SiteID) (int64, bool) {
+func (f firstEvents) FirstEvent(site analytics.SiteID) (int64, bool, error) {
 	ms, ok := f[site]
-	return ms, ok
+	return ms, ok, nil
 }
 
 // world is a door with two sites of organisation 1 and one that is public.

@@ -52,8 +52,9 @@ func (d *Door) months(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
 
 func (a *asking) monthStatus(m query.Months) ([]query.MonthStatus, error) {
 	var ok bool
-	if m.First, ok = a.door.cfg.First.FirstEvent(a.site.ID); !ok {
-		return nil, nil
+	var err error
+	if m.First, ok, err = a.door.cfg.First.FirstEvent(a.site.ID); !ok || err != nil {
+		return nil, err
 	}
 	return m.Status(a.question)
 }

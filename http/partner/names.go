@@ -14,7 +14,6 @@ const (
 	groupConversionRate  = "group_conversion_rate"
 	dimSegment           = "segment"
 	documentation        = "/v1/openapi.yaml"
-	dimMinute            = "time:minute"
 	opHasDone            = "has_done"
 	opHasNotDone         = "has_not_done"
 	patternOperatorsText = "(matches, matches_not)"

@@ -29,14 +29,14 @@ func (a asker) Ask(ctx context.Context, id analytics.SiteID, q *query.Question, 
 }
 
 // FirstEvent gives the time of a site's earliest event in Unix ms.
-func (a asker) FirstEvent(id analytics.SiteID) (int64, bool) {
+func (a asker) FirstEvent(id analytics.SiteID) (int64, bool, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), askMax)
 	defer cancel()
 	v, err := a.n.sites.View(ctx, cluster.ShardOf(id), id)
 	if err != nil || v.First == 0 {
-		return 0, false
+		return 0, false, err
 	}
-	return v.First, true
+	return v.First, true, nil
 }
 
 // merchantAsker is the asker without tokens: a dashboard's own views are not
