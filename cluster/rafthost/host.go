@@ -40,7 +40,9 @@ type Source interface {
 	// Next gives the next proposal of g, or nil for none; empty counts as none.
 	// Ownership passes to the host. It is called on a worker after Notify(g) and,
 	// while it gives something, again after each round; one call per group at a
-	// time. It must not block.
+	// time. It must not block. What was taken is applied, or Run ends with an
+	// error; in a group with other members it can also be lost when leadership
+	// moves, and the source's owner asks again.
 	Next(g Group) []byte
 }
 
@@ -159,11 +161,11 @@ func Open(cfg Config) (*Host, error) {
 		return nil, err
 	}
 	h := &Host{cfg: cfg, groups: make(map[Group]*group, len(cfg.Groups)), replayed: make(chan struct{})}
-	for i := range cfg.Workers {
-		h.workers = append(h.workers, &worker{host: h, id: i, wake: make(chan struct{}, 1)})
+	for range cfg.Workers {
+		h.workers = append(h.workers, &worker{host: h, wake: make(chan struct{}, 1)})
 	}
 	for _, g := range cfg.Groups {
-		if h.groups[g] != nil {
+		if _, twice := h.groups[g]; twice {
 			return nil, fmt.Errorf("raft host: group %d is listed twice", g)
 		}
 		h.groups[g] = nil

@@ -6,8 +6,11 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/goleak"
@@ -266,4 +269,197 @@ func TestBigEntriesPass(t *testing.T) {
 		t.Errorf("replay gives %d entries", len(got))
 	}
 	n.close(t)
+}
+
+// counter is a source that never ends and counts how far it is ahead of apply.
+type counter struct {
+	*machine
+	inFlight, most int
+	limit          int
+	given          int
+}
+
+func (c *counter) Next(Group) []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.given == c.limit {
+		return nil
+	}
+	c.given++
+	c.inFlight++
+	c.most = max(c.most, c.inFlight)
+	return []byte("x")
+}
+
+func (c *counter) Apply(g Group, index uint64, data []byte) {
+	c.mu.Lock()
+	c.inFlight--
+	c.mu.Unlock()
+	c.machine.Apply(g, index, data)
+}
+
+func TestTheWindowBoundsWhatIsInFlight(t *testing.T) {
+	for _, window := range []int{1, 2, 5} {
+		s, err := pebblestore.Open("db", pebblestore.Options{FS: vfs.NewMem()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &counter{machine: newMachine(t), limit: 100}
+		h, err := rafthost.Open(rafthost.Config{Store: s, Source: c, Applier: c, Groups: []Group{7}, WindowMax: window})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.Notify(7) // one notice is enough for all, and it may come before Run
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error)
+		go func() { done <- h.Run(ctx) }()
+		c.wait(7, 100)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		// The next entries are taken when the ones before are durable, which is a
+		// moment before they are applied.
+		if c.most < window || c.most > 2*window {
+			t.Errorf("window %d: up to %d entries in flight", window, c.most)
+		}
+		if err := h.Run(context.Background()); err == nil {
+			t.Error("a host runs twice")
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestManyGroupsShareASync(t *testing.T) {
+	n := start(t, vfs.NewMem(), rafthost.Config{Groups: groups(256), Workers: 1})
+	defer n.close(t)
+	// 257 groups were created, led and brought up to date with a few writes.
+	if st := n.Stats(); st.Leading != 257 || st.Entries != 257 || st.Syncs > 10 {
+		t.Errorf("stats after start %+v", st)
+	}
+	before := n.Stats()
+	for _, g := range groups(256) {
+		n.m.mu.Lock()
+		n.m.todo[g] = append(n.m.todo[g], []byte("x"))
+		n.m.mu.Unlock()
+	}
+	for _, g := range groups(256) {
+		n.Notify(g)
+	}
+	for _, g := range groups(256) {
+		n.m.wait(g, 1)
+	}
+	after := n.Stats()
+	if e, s := after.Entries-before.Entries, after.Syncs-before.Syncs; e != 257 || s > 200 {
+		t.Errorf("%d entries in %d syncs", e, s)
+	}
+	sum := uint64(0)
+	for _, b := range after.Batches {
+		sum += b
+	}
+	if sum != after.Syncs || after.Bytes == 0 || after.LogBytes != n.TotalLogBytes() {
+		t.Errorf("stats do not add up: %+v", after)
+	}
+}
+
+func TestIdleGroupsDoNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, vfs.NewMem(), rafthost.Config{Groups: groups(256)})
+		defer n.close(t)
+		before := n.Stats()
+		synctest.Wait()
+		time.Sleep(24 * time.Hour) // of the bubble's clock
+		synctest.Wait()
+		if after := n.Stats(); after != before {
+			t.Errorf("a day of nothing: %+v became %+v", before, after)
+		}
+	})
+}
+
+func TestLogBytesFollowTheLog(t *testing.T) {
+	n := start(t, vfs.NewMem(), rafthost.Config{})
+	defer n.close(t)
+	const size, count = 1000, 200
+	data := strings.Repeat("x", size)
+	for range count {
+		n.m.offer(n.Host, 0, data)
+	}
+	es := n.m.wait(0, count)
+	about := func(want int64) {
+		t.Helper()
+		if got := n.LogBytes(0); got < want || got > want+40<<10+count*24 {
+			t.Errorf("log of %d bytes, want about %d", got, want)
+		}
+	}
+	about(size * count)
+	persist(t, n, 0, es[99].index, true)
+	about(size * (count - 100))
+	persist(t, n, 0, es[49].index, true) // older: changes nothing
+	about(size * (count - 100))
+	persist(t, n, 0, es[count-1].index, true)
+	about(0)
+	if n.LogBytes(1)+n.LogBytes(2)+n.LogBytes(0)+n.LogBytes(rafthost.Control) != n.TotalLogBytes() {
+		t.Error("the total is not the sum")
+	}
+	// What is gone from the log is gone from the store.
+	left := 0
+	if err := n.store.Scan([]byte{persistence.TableLog, 0, 0}, []byte{persistence.TableLog, 0, 1}, func(_, _ []byte) error { left++; return nil }); err != nil || left != 0 {
+		t.Errorf("%d entries left in the store, %v", left, err)
+	}
+}
+
+func TestPersistingWhatIsNotAppliedIsABug(t *testing.T) {
+	n := start(t, vfs.NewMem(), rafthost.Config{})
+	defer n.close(t)
+	b := n.store.NewBatch()
+	defer b.Discard()
+	defer func() {
+		if recover() == nil {
+			t.Error("an index beyond the applied one can be persisted")
+		}
+	}()
+	n.Persisted(b, 0, n.Applied(0)+1)
+}
+
+func TestAPendingNoticeCostsNothing(t *testing.T) {
+	s, err := pebblestore.Open("db", pebblestore.Options{FS: vfs.NewMem()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newMachine(t)
+	h, err := rafthost.Open(rafthost.Config{Store: s, Source: m, Applier: m, Groups: groups(4)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Notify(1)
+	if n := testing.AllocsPerRun(100, func() { h.Notify(1) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAWrongConfigIsRefused(t *testing.T) {
+	s, err := pebblestore.Open("db", pebblestore.Options{FS: vfs.NewMem()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newMachine(t)
+	for name, c := range map[string]rafthost.Config{
+		"no store":   {Source: m, Applier: m, Groups: groups(1)},
+		"no source":  {Store: s, Applier: m, Groups: groups(1)},
+		"no applier": {Store: s, Source: m, Groups: groups(1)},
+		"no groups":  {Store: s, Source: m, Applier: m},
+		"twice":      {Store: s, Source: m, Applier: m, Groups: []Group{1, 2, 1}},
+	} {
+		if _, err := rafthost.Open(c); err == nil {
+			t.Errorf("%s: opens", name)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -18,7 +17,6 @@ import (
 // stream of syncs per process and no hand-off to a writing goroutine.
 type worker struct {
 	host   *Host
-	id     int
 	groups []*group
 
 	mu    sync.Mutex
@@ -202,59 +200,4 @@ func (w *worker) save() error {
 		w.stats.note(entries, bytes, w.host.cfg.Now().Sub(begin))
 	}
 	return nil
-}
-
-// batchBuckets counts rounds by how many entries they wrote: 1, 2, up to 4, 8, …
-// 1024, more.
-const batchBuckets = 12
-
-type workerStats struct {
-	syncs, entries, bytes, syncNanos atomic.Uint64
-	batches                          [batchBuckets]atomic.Uint64
-}
-
-func (s *workerStats) note(entries, bytes int, took time.Duration) {
-	s.syncs.Add(1)
-	s.entries.Add(uint64(entries))
-	s.bytes.Add(uint64(bytes))
-	s.syncNanos.Add(uint64(took))
-	k := 0
-	for k < batchBuckets-1 && entries > 1<<k {
-		k++
-	}
-	s.batches[k].Add(1)
-}
-
-// Stats counts what a host wrote since Open.
-type Stats struct {
-	Syncs    uint64 // rounds that waited for the disk; the store may merge them
-	Entries  uint64 // raft's own included
-	Bytes    uint64 // given to the store in those rounds
-	SyncTime time.Duration
-	// Batches counts rounds by entries: Batches[k] had at most 2^k and more than
-	// Batches[k-1]; the last has no upper end.
-	Batches    [batchBuckets]uint64
-	CacheBytes int64 // entries held between write and apply
-	LogBytes   int64 // TotalLogBytes
-	Leading    int   // groups that take proposals
-}
-
-// Stats adds up the workers' counters; they may be a round apart.
-func (h *Host) Stats() Stats {
-	s := Stats{CacheBytes: h.cacheBytes.Load(), LogBytes: h.logBytes.Load()}
-	for _, w := range h.workers {
-		s.Syncs += w.stats.syncs.Load()
-		s.Entries += w.stats.entries.Load()
-		s.Bytes += w.stats.bytes.Load()
-		s.SyncTime += time.Duration(w.stats.syncNanos.Load())
-		for k := range s.Batches {
-			s.Batches[k] += w.stats.batches[k].Load()
-		}
-	}
-	for _, g := range h.groups {
-		if g.serving.Load() {
-			s.Leading++
-		}
-	}
-	return s
 }
