@@ -15,7 +15,7 @@ type Mix struct {
 	Sites      int // named site-0.bench, site-1.bench, …
 	Pages      int // Zipf, s = 1.1
 	Agents     int
-	Addresses  int
+	Addresses  int // a visitor each
 	Seed       uint64
 	Host       string // Host header
 	Path       string // request target
@@ -81,9 +81,10 @@ var referrers = []string{
 
 // Append appends one request, header and body, to dst.
 func (s *Source) Append(dst []byte) []byte {
-	site := s.rand.IntN(s.mix.Sites)
 	page := s.pages.Uint64()
 	addr := s.rand.IntN(s.mix.Addresses)
+	who := uint64(addr) * 0x9e3779b97f4a7c15 // a visitor keeps to one browser and one site
+	site := int(who >> 33 % uint64(s.mix.Sites))
 	b := s.body[:0]
 	b = append(b, `{"n":"pageview","u":"https://site-`...)
 	b = strconv.AppendInt(b, int64(site), 10)
@@ -115,7 +116,7 @@ func (s *Source) Append(dst []byte) []byte {
 	dst = append(dst, " HTTP/1.1\r\nHost: "...)
 	dst = append(dst, s.mix.Host...)
 	dst = append(dst, "\r\nUser-Agent: "...)
-	dst = append(dst, s.agents[s.rand.IntN(len(s.agents))]...)
+	dst = append(dst, s.agents[who>>17%uint64(len(s.agents))]...)
 	dst = append(dst, "\r\nX-Forwarded-For: 81."...)
 	dst = strconv.AppendInt(dst, int64(addr>>16), 10)
 	dst = append(dst, '.')

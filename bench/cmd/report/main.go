@@ -203,7 +203,7 @@ func (r *report) disk(views int) error {
 		return err
 	}
 	mix := traffic.Usual()
-	mix.Addresses = 200_000 / mix.Agents * 4
+	mix.Addresses = 200_000
 	if err := node.addSites(mix.Sites, traffic.Domain); err != nil {
 		node.stop()
 		return err
