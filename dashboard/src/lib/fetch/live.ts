@@ -1,0 +1,85 @@
+/** The stream of a site's changes, kept open as long as somebody looks. */
+
+export type LiveState = 'connecting' | 'live' | 'reconnecting';
+
+export interface LiveHandlers {
+  /** Something was counted; live is how many visitors there are now. */
+  onChange(live: number): void;
+  onState(state: LiveState): void;
+}
+
+/** What is needed of an EventSource; tests bring their own. */
+export interface Stream {
+  readonly readyState: number;
+  onopen: (() => void) | null;
+  onerror: (() => void) | null;
+  addEventListener(type: 'change', listener: (event: MessageEvent<string>) => void): void;
+  close(): void;
+}
+
+const CLOSED = 2;
+const RETRY_MIN_MS = 2_000;
+const RETRY_MAX_MS = 30_000;
+
+/**
+ * Opens at once and until close. A browser reconnects by itself after a lost
+ * connection but gives up after an answer that is no stream, such as 503 of a
+ * node that is just starting; then this tries again, ever more slowly.
+ */
+export class Live {
+  #open: () => Stream;
+  #handlers: LiveHandlers;
+  #stream: Stream | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #retryMs = RETRY_MIN_MS;
+
+  constructor(open: () => Stream, handlers: LiveHandlers) {
+    this.#open = open;
+    this.#handlers = handlers;
+    handlers.onState('connecting');
+    this.#connect();
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#stream?.close();
+    this.#stream = null;
+  }
+
+  #connect(): void {
+    const stream = this.#open();
+    this.#stream = stream;
+    stream.onopen = () => {
+      this.#retryMs = RETRY_MIN_MS;
+      this.#handlers.onState('live');
+    };
+    stream.onerror = () => {
+      if (this.#stream !== stream) return;
+      this.#handlers.onState('reconnecting');
+      if (stream.readyState === CLOSED) this.#retry();
+    };
+    stream.addEventListener('change', (event) => {
+      const live = liveOf(event.data);
+      if (live !== null) this.#handlers.onChange(live);
+    });
+  }
+
+  #retry(): void {
+    this.#stream = null;
+    this.#timer = setTimeout(() => this.#connect(), this.#retryMs);
+    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
+  }
+}
+
+/** The number of visitors in a change's data; null when it is malformed. */
+export function liveOf(data: string): number | null {
+  try {
+    const parsed: unknown = JSON.parse(data);
+    if (typeof parsed === 'object' && parsed !== null && 'live' in parsed && typeof parsed.live === 'number') {
+      return parsed.live;
+    }
+  } catch {
+    // Falls through: a line that is not JSON says nothing.
+  }
+  return null;
+}

@@ -1,0 +1,27 @@
+/** Who is signed in. undefined: not known yet; null: nobody. */
+import { ApiError, signOut, whoAmI, type User } from './api';
+
+class Session {
+  user = $state.raw<User | null | undefined>(undefined);
+
+  /** Finds out; a node that cannot be reached leaves it unknown and throws. */
+  async load(): Promise<void> {
+    try {
+      this.user = await whoAmI();
+    } catch (error) {
+      if (!(error instanceof ApiError) || !error.unauthorized) throw error;
+      this.user = null;
+    }
+  }
+
+  async end(): Promise<void> {
+    try {
+      await signOut();
+    } catch (error) {
+      if (!(error instanceof ApiError) || !error.unauthorized) throw error;
+    }
+    this.user = null;
+  }
+}
+
+export const session = new Session();
