@@ -67,7 +67,7 @@ func (s *State) TakeDirty() []Ref {
 	for r := range s.dirty {
 		out = append(out, r)
 	}
-	clear(s.dirty)
+	s.dirty = map[Ref]struct{}{} // not cleared: after a large change the old one is large
 	slices.SortFunc(out, func(a, b Ref) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
 	})

@@ -1,6 +1,7 @@
 package merchant
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"time"
@@ -23,6 +24,12 @@ func (h *Handler) drops(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
 	if err != nil {
 		return err
 	}
+	limit, cancel := context.WithTimeout(context.Background(), changeTimeout)
+	defer cancel()
+	found, err := h.opts.Drops.Drops(limit, site.ID)
+	if err != nil {
+		return err
+	}
 	type day struct {
 		Date    string                      `json:"date"`
 		Reasons map[analytics.Reason]uint64 `json:"reasons"`
@@ -32,7 +39,6 @@ func (h *Handler) drops(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
 		Total map[analytics.Reason]uint64 `json:"total"`
 	}{Days: []day{}, Total: map[analytics.Reason]uint64{}}
 	today := int32(h.now() / dayMS)
-	found := h.opts.Drops.Drops(site.ID)
 	for _, d := range slices.Sorted(maps.Keys(found)) {
 		if d > today || d <= today-dropDays || len(found[d]) == 0 {
 			continue

@@ -68,6 +68,11 @@ func NewFiles(fsys fs.FS) (*Files, error) {
 // by itself what to show. It has the form of a door.Handler.
 func (f *Files) Dashboard(ctx *fasthttp.RequestCtx, _ accounts.Identity) error {
 	name := strings.TrimPrefix(string(ctx.Path()), "/")
+	if name == "demo" { // a route /demo would make the router take /demo/ for it
+		ctx.Response.Header.Set("Location", "/demo/")
+		ctx.SetStatusCode(fasthttp.StatusFound)
+		return nil
+	}
 	if x, ok := f.files[name]; ok && name != "index.html" {
 		x.serve(ctx)
 		return nil
@@ -89,22 +94,13 @@ func Demo(fsys fs.FS) ([]door.Route, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []door.Route{
-		{Method: "GET", Path: "/demo", Need: door.Public, Handler: redirectToDemo},
-		{Method: "GET", Path: "/demo/{path:*}", Need: door.Public, Handler: f.demo},
-	}, nil
-}
-
-func redirectToDemo(ctx *fasthttp.RequestCtx, _ accounts.Identity) error {
-	ctx.Response.Header.Set("Location", "/demo/")
-	ctx.SetStatusCode(fasthttp.StatusFound)
-	return nil
+	return []door.Route{{Method: "GET", Path: "/demo/{path:*}", Need: door.Public, Handler: f.demo}}, nil
 }
 
 func (f *Files) demo(ctx *fasthttp.RequestCtx, _ accounts.Identity) error {
-	name, _ := strings.CutPrefix(string(ctx.Path()), "/demo/")
+	name, below := strings.CutPrefix(string(ctx.Path()), "/demo/")
 	for _, try := range []string{name, name + ".html", path.Join(name, "index.html")} {
-		if x, ok := f.files[try]; ok {
+		if x, ok := f.files[try]; ok && below {
 			x.serve(ctx)
 			return nil
 		}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -65,6 +66,16 @@ func TestDashboardFiles(t *testing.T) {
 		if r.StatusCode() != c.status || string(r.Header.ContentType()) != c.kind || string(r.Header.Peek("Cache-Control")) != c.cache {
 			t.Errorf("%s: got %d %s %s", c.path, r.StatusCode(), r.Header.ContentType(), r.Header.Peek("Cache-Control"))
 		}
+	}
+}
+
+func TestTheDemoShopIsFoundWithoutItsSlash(t *testing.T) {
+	f, err := NewFiles(dist())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := get(t, f.Dashboard, "/demo"); r.StatusCode() != 302 || string(r.Header.Peek("Location")) != "/demo/" {
+		t.Errorf("got %d to %s", r.StatusCode(), r.Header.Peek("Location"))
 	}
 }
 
@@ -139,16 +150,15 @@ func TestDemoShop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := get(t, routes[0].Handler, "/demo"); r.StatusCode() != 302 || string(r.Header.Peek("Location")) != "/demo/" {
-		t.Errorf("got %d to %s", r.StatusCode(), r.Header.Peek("Location"))
-	}
+	mounted := mount(routes, NewAuthenticator(newHouse(time.Now), accounts.Hash{}, nil))
+	ask := func(ctx *fasthttp.RequestCtx, _ accounts.Identity) error { mounted(ctx); return nil }
 	for path, want := range map[string]string{"/demo/": "shop", "/demo/cart": "cart", "/demo/cart.html": "cart", "/demo/img/a.png": "png", "/demo/products/": "list", "/demo/products": "list"} {
-		if r := get(t, routes[1].Handler, path); r.StatusCode() != 200 || string(r.Body()) != want {
+		if r := get(t, ask, path); r.StatusCode() != 200 || string(r.Body()) != want {
 			t.Errorf("%s: got %d %s", path, r.StatusCode(), r.Body())
 		}
 	}
-	for _, path := range []string{"/demo/none", "/demo/../../etc/passwd", "/demo/%2e%2e/x"} {
-		if r := get(t, routes[1].Handler, path); r.StatusCode() != 404 {
+	for _, path := range []string{"/demo/none", "/demolition", "/demo/../../etc/passwd", "/demo/%2e%2e/x"} {
+		if r := get(t, ask, path); r.StatusCode() != 404 {
 			t.Errorf("%s: got %d %s", path, r.StatusCode(), r.Body())
 		}
 	}

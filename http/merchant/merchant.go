@@ -57,7 +57,7 @@ type Live interface {
 // Drops gives what was not counted for a site, by UTC day (days since 1970) and
 // reason. The maps belong to the caller.
 type Drops interface {
-	Drops(site analytics.SiteID) map[int32]map[analytics.Reason]uint64
+	Drops(ctx context.Context, site analytics.SiteID) (map[int32]map[analytics.Reason]uint64, error)
 }
 
 // Options are what a Handler is made of. Accounts, Asker, Live and Drops are

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -31,8 +32,9 @@ import (
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
-		goleak.IgnoreTopFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
-		goleak.IgnoreTopFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+		goleak.IgnoreTopFunction("github.com/valyala/fasthttp/stackless.funcWorker"))
 }
 
 // begin is Wednesday, 18 November 2026, 10:30 UTC.
@@ -46,6 +48,7 @@ type node struct {
 	url     string
 	now     atomic.Int64
 	handler *Handler
+	handle  fasthttp.RequestHandler
 	house   *house
 	count   *counter
 	pulse   *publisher
@@ -59,6 +62,13 @@ func newNode(t testing.TB, change func(*Options)) *node {
 }
 
 func newNodeWith(t testing.TB, writeTimeout time.Duration, change func(*Options)) *node {
+	n := build(t, change)
+	n.url = serve(t, n.handle, writeTimeout, n.handler.CloseStreams)
+	return n
+}
+
+// build makes a node without a server of its own.
+func build(t testing.TB, change func(*Options)) *node {
 	n := &node{t: t, operatorToken: "operator token of this test", count: &counter{}, pulse: &publisher{}, dropped: map[int32]map[analytics.Reason]uint64{}}
 	n.now.Store(begin.UnixMilli())
 	clock := func() time.Time { return time.UnixMilli(n.now.Load()) }
@@ -70,13 +80,15 @@ func newNodeWith(t testing.TB, writeTimeout time.Duration, change func(*Options)
 	}
 	n.handler = New(opts)
 	auth := NewAuthenticator(n.house, accounts.HashOf([]byte(n.operatorToken)), clock)
-	n.serve(n.handler.Routes(), auth, writeTimeout)
+	n.handle = mount(n.handler.Routes(), auth)
 	return n
 }
 
-func (n *node) Drops(analytics.SiteID) map[int32]map[analytics.Reason]uint64 { return n.dropped }
+func (n *node) Drops(context.Context, analytics.SiteID) (map[int32]map[analytics.Reason]uint64, error) {
+	return n.dropped, n.count.err
+}
 
-func (n *node) serve(routes []door.Route, auth *Authenticator, writeTimeout time.Duration) {
+func mount(routes []door.Route, auth *Authenticator) fasthttp.RequestHandler {
 	r := router.New()
 	for _, route := range routes {
 		handle := func(ctx *fasthttp.RequestCtx) {
@@ -97,7 +109,7 @@ func (n *node) serve(routes []door.Route, auth *Authenticator, writeTimeout time
 		}
 		r.Handle(route.Method, route.Path, handle)
 	}
-	n.url = serve(n.t, r.Handler, writeTimeout, n.handler.CloseStreams)
+	return r.Handler
 }
 
 // decode percent-decodes the parts of the path.
@@ -119,16 +131,17 @@ func serve(t testing.TB, h fasthttp.RequestHandler, writeTimeout time.Duration, 
 	server := &fasthttp.Server{Handler: h, CloseOnShutdown: true, DisablePreParseMultipartForm: true, ReadTimeout: 5 * time.Second, WriteTimeout: writeTimeout, Logger: quiet{}}
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := server.Serve(ln); err != nil {
+		if err := server.Serve(ln); err != nil && !errors.Is(err, net.ErrClosed) {
 			t.Error(err)
 		}
 	})
 	t.Cleanup(func() {
 		before()
 		http.DefaultClient.CloseIdleConnections()
-		if err := server.Shutdown(); err != nil {
+		if err := server.Shutdown(); err != nil && !errors.Is(err, net.ErrClosed) {
 			t.Error(err)
 		}
+		ln.Close() // in case it never began to serve
 		wg.Wait()
 	})
 	return "http://" + ln.Addr().String()

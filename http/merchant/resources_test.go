@@ -205,4 +205,6 @@ func TestDropsOfThirtyDays(t *testing.T) {
 		want(200, `{"days":[{"date":"2026-10-20","reasons":{"bot":4}},{"date":"2026-11-18","reasons":{"bot":3,"spam_referrer":1}}],"total":{"bot":7,"spam_referrer":1}}`)
 	n.dropped = nil
 	n.as(p, Viewer).do("GET", "/v1/sites/shop.example/drops", "").want(200, `{"days":[],"total":{}}`)
+	n.count.err = analytics.Errorf(analytics.Unavailable, "the site has no leader")
+	n.as(p, Viewer).do("GET", "/v1/sites/shop.example/drops", "").want(503, "no leader")
 }

@@ -85,14 +85,10 @@ func (n *Node) openDoors(extra func(*Node) []door.Route) error {
 // drops gives the counts of dropped events of a site.
 type drops struct{ n *Node }
 
-func (d drops) Drops(id analytics.SiteID) map[int32]map[analytics.Reason]uint64 {
-	ctx, cancel := context.WithTimeout(context.Background(), askMax)
+func (d drops) Drops(ctx context.Context, id analytics.SiteID) (map[int32]map[analytics.Reason]uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, askMax)
 	defer cancel()
-	out, err := d.n.sites.Drops(ctx, cluster.ShardOf(id), id)
-	if err != nil {
-		d.n.logger.Warn("counts of dropped events", "site", uint64(id), "error", err)
-	}
-	return out
+	return d.n.sites.Drops(ctx, cluster.ShardOf(id), id)
 }
 
 // gauges tells the metrics what the parts are doing.

@@ -30,6 +30,7 @@ import (
 	"footfall/cluster/rafthost"
 	"footfall/cmd/internal/config"
 	"footfall/cmd/internal/local"
+	"footfall/demo"
 	"footfall/enrich"
 	"footfall/http/door"
 	"footfall/http/edge"
@@ -270,7 +271,7 @@ func (n *Node) serve(ctx, parts context.Context, run func(string, func(context.C
 	if parts.Err() != nil {
 		return err // something failed: what is in the log is safe, write nothing more
 	}
-	return errors.Join(err, n.router.Drain(drain), n.flushControl(), n.sites.Close(drain))
+	return errors.Join(err, n.router.Drain(drain), n.control.FlushTouches(drain), n.flushControl(), n.sites.Close(drain))
 }
 
 // firstStart offers the setup link and makes the demo shop's site.
@@ -292,7 +293,7 @@ func (n *Node) firstStart(ctx context.Context) (setup string, err error) {
 }
 
 // DemoDomain is the site that the demo shop under /demo/ reports to.
-const DemoDomain = "demo.footfall"
+const DemoDomain = demo.Domain
 
 // URL is the address that people use.
 func (n *Node) URL() string {
