@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 
 	"github.com/lmittmann/tint"
 
@@ -16,6 +17,9 @@ import (
 
 // serve runs a node until ctx ends.
 func serve(ctx context.Context, cfg config.Serve) error {
+	if cfg.MemoryBudget > 0 {
+		debug.SetMemoryLimit(cfg.MemoryBudget) // the collector works harder near it
+	}
 	n, err := node.Open(cfg, newLogger(cfg), moreRoutes)
 	if errors.Is(err, diskguard.ErrFull) {
 		return withCode(exitDiskFull, err)
