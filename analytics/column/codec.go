@@ -29,19 +29,20 @@ var ErrBlock = errors.New("column block: unknown or damaged format")
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // remap gives the texts of cols their numbers in a dictionary of the block's
-// own, in order of first use.
+// own, in order of first use. Number 0 stays the empty text.
 func remap(dict []string, cols ...[]uint32) (texts []string, out [][]uint32) {
-	seen := make(map[uint32]uint32, 64)
+	number := make([]uint32, len(dict)) // in texts; 0 is not seen yet
 	texts = []string{""}
-	seen[0] = 0
 	for _, col := range cols {
 		ids := make([]uint32, len(col))
 		for i, id := range col {
-			n, ok := seen[id]
-			if !ok {
-				n = uint32(len(texts))
-				seen[id] = n
-				texts = append(texts, dict[id])
+			n := uint32(0)
+			if id != 0 {
+				if n = number[id]; n == 0 {
+					n = uint32(len(texts))
+					number[id] = n
+					texts = append(texts, dict[id])
+				}
 			}
 			ids[i] = n
 		}

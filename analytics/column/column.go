@@ -98,6 +98,18 @@ type Visits struct {
 	Dict                             []string
 }
 
+// NewVisits makes room for n visits of a day, in few allocations.
+func NewVisits(day int32, n int, dict []string) *Visits {
+	longs := make([]int64, 5*n)
+	ints := make([]uint32, 12*n)
+	long := func() []int64 { s := longs[:0:n]; longs = longs[n:]; return s }
+	short := func() []uint32 { s := ints[:0:n]; ints = ints[n:]; return s }
+	return &Visits{Day: day, Dict: dict, Visitor: make([]uint64, 0, n), Flags: make([]uint8, 0, n),
+		Start: long(), Last: long(), EntryAt: long(), ExitAt: long(), LastEvent: long(),
+		Number: short(), Views: short(), Customs: short(), Entry: short(), Exit: short(), EntryHost: short(), ExitHost: short(),
+		Agent: short(), Place: short(), Acquisition: short(), Language: short(), Screen: short()}
+}
+
 // Len is the number of visits.
 func (v *Visits) Len() int { return len(v.Number) }
 

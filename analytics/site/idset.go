@@ -116,6 +116,7 @@ type dict struct {
 	ids   map[string]uint32
 	texts []string
 	bytes int
+	kept  int // bytes after the last rebuilding
 }
 
 func (d *dict) id(b []byte) uint32 {

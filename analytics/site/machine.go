@@ -19,10 +19,11 @@ const (
 	EventsBlockRows = 16384
 	VisitsBlockRows = 16384
 
-	visitsSealMin    = 4096    // closed visits of a running day that are worth a block
-	idsChunkMin      = 512     // ids that are worth a record of their own
-	dictBytesMax     = 8 << 20 // above, texts no longer used are dropped at the next seal
-	dropDaysMax      = 400     // days for which drop counts are kept
+	visitsSealMin    = 4096     // closed visits of a running day that are worth a block
+	idsChunkMin      = 512      // ids that are worth a record of their own
+	dictBytesMin     = 64 << 10 // below, texts no longer used are no matter
+	dictBytesMax     = 8 << 20  // above, texts no longer used are dropped at the next seal
+	dropDaysMax      = 400      // days for which drop counts are kept
 	generationSpanMS = analytics.IDWindowMS / generations
 )
 

@@ -99,7 +99,7 @@ func (m *Machine) sealForFlush() {
 			m.sealEvents(d)
 		}
 	}
-	if len(m.dict.texts) > 256 {
+	if m.dict.bytes > 2*m.dict.kept+dictBytesMin {
 		m.rebuildDict()
 	}
 }
@@ -220,12 +220,17 @@ func (m *Machine) liveVisitsByDay() []*column.Visits {
 	for i := range order {
 		order[i] = int32(i)
 	}
-	sort.Slice(order, func(i, j int) bool { return m.visits[order[i]].id < m.visits[order[j]].id })
+	less := func(i, j int) bool { return m.visits[order[i]].id < m.visits[order[j]].id }
+	if !sort.SliceIsSorted(order, less) { // nearly always they are: slots are given in order
+		sort.Slice(order, less)
+	}
 	var segs []*column.Visits
-	for _, s := range order {
+	for i, s := range order {
 		v := &m.visits[s]
 		if n := len(segs); n == 0 || segs[n-1].Day != v.id.Day() {
-			segs = append(segs, &column.Visits{Day: v.id.Day(), Dict: m.dict.texts})
+			day := v.id.Day()
+			end := i + sort.Search(len(order)-i, func(k int) bool { return m.visits[order[i+k]].id.Day() != day })
+			segs = append(segs, column.NewVisits(day, end-i, m.dict.texts))
 		}
 		v.appendTo(segs[len(segs)-1])
 	}

@@ -49,7 +49,7 @@ func (m *Machine) sealVisits() {
 		for len(slots) > 0 {
 			part := slots[:min(len(slots), VisitsBlockRows)]
 			slots = slots[len(part):]
-			c := &column.Visits{Day: n, Dict: m.dict.texts}
+			c := column.NewVisits(n, len(part), m.dict.texts)
 			b := block{chunk: d.chunk, rows: uint32(len(part)), from: m.visits[part[0]].start}
 			for _, s := range part {
 				v := &m.visits[s]
@@ -126,5 +126,6 @@ func (m *Machine) rebuildDict() {
 		}
 		d.tail = &e
 	}
+	m.dict.kept = m.dict.bytes
 	m.clean, m.view = nil, nil
 }

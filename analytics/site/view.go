@@ -118,9 +118,10 @@ func (m *Machine) liveVisits() []*column.Visits {
 		ch := &m.clean[c]
 		if !ch.valid {
 			ch.segs = ch.segs[:0:0]
-			for i := c * chunkRows; i < min((c+1)*chunkRows, len(m.visits)); i++ {
+			end := min((c+1)*chunkRows, len(m.visits))
+			for i := c * chunkRows; i < end; i++ {
 				v := &m.visits[i]
-				v.appendTo(segOf(&ch.segs, v.id.Day(), m.dict.texts))
+				v.appendTo(segOf(&ch.segs, v.id.Day(), end-i, m.dict.texts))
 			}
 			ch.valid = true
 		}
@@ -129,15 +130,16 @@ func (m *Machine) liveVisits() []*column.Visits {
 	return all
 }
 
-// segOf finds the segment of a day, making it. Texts added later than the
-// segment's rows are not used by them, so the dict's length then is enough.
-func segOf(segs *[]*column.Visits, day int32, texts []string) *column.Visits {
+// segOf finds the segment of a day, making it with room for n rows. Texts added
+// later than the segment's rows are not used by them, so the dict's length then
+// is enough.
+func segOf(segs *[]*column.Visits, day int32, n int, texts []string) *column.Visits {
 	for _, s := range *segs {
 		if s.Day == day {
 			return s
 		}
 	}
-	s := &column.Visits{Day: day, Dict: texts}
+	s := column.NewVisits(day, n, texts)
 	*segs = append(*segs, s)
 	return s
 }
