@@ -73,7 +73,7 @@ fuzz: $(DIST) ## Fuzz every parser for FUZZTIME (30s) each
 	sh internal/ci/fuzz.sh $${FUZZTIME:-30s}
 
 .PHONY: demo
-demo: build ## Serve with a demo site full of visits of the last 60 days
+demo: build ## Serve with a demo site full of visits of the last 400 days
 	sh internal/ci/demo.sh
 
 .PHONY: golden

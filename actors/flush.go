@@ -37,11 +37,17 @@ func (s *Sites) Run(ctx context.Context, logBytes func() uint64) error {
 			continue
 		}
 		last = time.Now()
-		if err := s.FlushAll(ctx); err != nil && ctx.Err() == nil {
+		if err := s.Flush(ctx); err != nil && ctx.Err() == nil {
 			s.cfg.Logger.Error("flush", "error", err)
 		}
-		s.passivate()
 	}
+}
+
+// Flush is one turn of the cycle: FlushAll, then idle sites leave memory.
+func (s *Sites) Flush(ctx context.Context) error {
+	err := s.FlushAll(ctx)
+	s.passivate()
+	return err
 }
 
 func (s *Sites) dirty() (n int) {

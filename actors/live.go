@@ -45,6 +45,7 @@ func (t *topics) signal(id analytics.SiteID, index uint64) {
 func (s *Sites) Subscribe(id analytics.SiteID) (changes <-chan struct{}, index func() uint64, cancel func()) {
 	t := &s.live
 	ch := make(chan struct{}, 1)
+	t.count.Add(1) // before it is listed, so that no change passes by
 	t.mu.Lock()
 	if t.sites == nil {
 		t.sites = make(map[analytics.SiteID]*topic)
@@ -56,7 +57,6 @@ func (s *Sites) Subscribe(id analytics.SiteID) (changes <-chan struct{}, index f
 	}
 	top.viewers[ch] = true
 	t.mu.Unlock()
-	t.count.Add(1)
 	return ch, top.index.Load, func() {
 		t.mu.Lock()
 		delete(top.viewers, ch)

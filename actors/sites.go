@@ -59,6 +59,17 @@ type Sites struct {
 	stopped  atomic.Bool
 }
 
+// quiet lets only warnings and worse of the actor system through.
+type quiet struct{ slog.Handler }
+
+func (q quiet) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && q.Handler.Enabled(ctx, l)
+}
+
+func (q quiet) WithAttrs(attrs []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(attrs)} }
+
+func (q quiet) WithGroup(name string) slog.Handler { return quiet{q.Handler.WithGroup(name)} }
+
 // shard is the sites of one shard that are in memory.
 type shard struct {
 	mu      sync.Mutex // guards all below; held for map work only
@@ -84,7 +95,9 @@ func New(cfg Config) *Sites {
 	}
 	s := &Sites{cfg: cfg, shards: make([]shard, cfg.Shards), blocks: newBlockCache(cfg.Store, cfg.Shards, cfg.CacheBytes),
 		slots: make(chan struct{}, max(2, runtime.GOMAXPROCS(0)))}
-	s.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return cfg.Logger }))
+	s.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
+		return slog.New(quiet{cfg.Logger.Handler()})
+	}))
 	for i := range s.shards {
 		s.shards[i].sites = make(map[analytics.SiteID]*ref)
 		s.shards[i].dirty = make(map[analytics.SiteID]*ref)

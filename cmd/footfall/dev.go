@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"runtime/pprof"
 	"time"
@@ -16,8 +17,8 @@ import (
 	"footfall/http/door"
 )
 
-// moreRoutes turn the node's clock and salts, for tests of relative periods, and
-// take a CPU profile. They exist in development builds only.
+// moreRoutes turn the node's clock and salts, for tests of relative periods,
+// write the records at once and take a CPU profile. They exist in development builds only.
 func moreRoutes(n *node.Node) []door.Route {
 	return []door.Route{
 		{Method: "POST", Path: "/dev/clock", Handler: func(ctx *fasthttp.RequestCtx, _ accounts.Identity) error {
@@ -36,6 +37,13 @@ func moreRoutes(n *node.Node) []door.Route {
 			}
 			n.Clock().Set(now)
 			door.WriteJSON(ctx, fasthttp.StatusOK, map[string]string{"now": n.Clock().Now().UTC().Format(time.RFC3339Nano)})
+			return nil
+		}},
+		{Method: "POST", Path: "/dev/flush", Handler: func(ctx *fasthttp.RequestCtx, _ accounts.Identity) error {
+			if err := n.Flush(context.Background()); err != nil {
+				return err
+			}
+			door.WriteJSON(ctx, fasthttp.StatusOK, map[string]bool{"flushed": true})
 			return nil
 		}},
 		{Method: "GET", Path: "/dev/profile", Handler: func(ctx *fasthttp.RequestCtx, _ accounts.Identity) error {

@@ -1,7 +1,11 @@
 package nodetest
 
 import (
+	"context"
 	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -107,4 +111,44 @@ func TestKillsInTheMiddleOfAnOrderlyEndLoseNothing(t *testing.T) {
 	n.Stop()
 	n.Resume()
 	l.check("after one more")
+}
+
+// TestKillsWhileRecordsAreWrittenLoseNothing lets the flush cycle turn without
+// a pause, which cuts the log behind it, and strikes at any moment of it.
+func TestKillsWhileRecordsAreWrittenLoseNothing(t *testing.T) {
+	random := seeded(t)
+	n := testnode.Start(t, testnode.Options{Args: unlimited, Dev: true})
+	sites := addSites(t, n, 6)
+	l := startLoad(t, n, sites, clients, random)
+	ctx, stop := context.WithCancel(t.Context())
+	var flushes atomic.Int64
+	var flusher sync.WaitGroup
+	flusher.Go(func() {
+		for ctx.Err() == nil {
+			if a, err := n.Do(ctx, testnode.Request{Method: http.MethodPost, Path: "/dev/flush"}); err == nil && a.Status == http.StatusOK {
+				flushes.Add(1)
+			}
+		}
+	})
+	const kills = 20
+	for range kills {
+		least, turns := l.total.Load()+20+random.Int64N(80), flushes.Load()+1+random.Int64N(4)
+		testnode.Until(t, "views are acknowledged and records written", func() bool {
+			return l.total.Load() >= least && flushes.Load() >= turns || t.Failed()
+		})
+		wait(time.Duration(random.Int64N(int64(10 * time.Millisecond))))
+		n.Kill()
+		n.Resume()
+		if t.Failed() {
+			break
+		}
+	}
+	stop()
+	flusher.Wait()
+	l.end()
+	t.Logf("%d views acknowledged, %d flushes, %d requests broken", l.total.Load(), flushes.Load(), l.broken.Load())
+	l.check("after the last kill")
+	n.Kill()
+	n.Resume()
+	l.check("after a kill at rest")
 }

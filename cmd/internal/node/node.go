@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -65,6 +66,7 @@ type Node struct {
 	edge     *edge.Server
 	merchant *merchant.Handler
 
+	accounts sync.Mutex // one writing of accounts at a time
 	listener net.Listener
 	ready    atomic.Bool
 	failed   chan error
@@ -338,6 +340,8 @@ func (n *Node) upkeep(ctx context.Context) error {
 }
 
 func (n *Node) flushControl() error {
+	n.accounts.Lock()
+	defer n.accounts.Unlock()
 	b := n.store.NewBatch()
 	index, err := n.control.Flush(b)
 	if err != nil {
@@ -390,6 +394,12 @@ func (n *Node) Clock() *Clock { return n.clock }
 
 // RotateSalts makes a new salt the one in force, as midnight does.
 func (n *Node) RotateSalts() error { return n.salts.Rotate(n.clock.Now().UnixMilli()) }
+
+// Flush writes the records of sites and accounts now and lets idle sites leave
+// memory, as the flush cycle does by itself.
+func (n *Node) Flush(ctx context.Context) error {
+	return errors.Join(n.sites.Flush(ctx), n.flushControl())
+}
 
 // Snippet is what goes into a page of a site.
 func Snippet(url, domain string) string {
