@@ -378,6 +378,9 @@ func (m *Machine) restoreSegment(b []byte) error {
 	if err != nil {
 		return err
 	}
+	if m.findDay(v.Day) == nil {
+		return errDamaged
+	}
 	for i := 0; i < v.Len(); i++ {
 		m.addVisit(visitOf(v, i, &m.dict))
 	}
