@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"golang.org/x/sync/semaphore"
 
 	"footfall/analytics"
 	"footfall/analytics/entry"
@@ -43,6 +44,10 @@ type Config struct {
 	Clock      func() time.Time
 }
 
+// unappliedBytesMax bounds the entries that wait in mailboxes: a replay reads
+// the log faster than sites apply it.
+const unappliedBytesMax = 16 << 20
+
 // Sites owns the actors of all sites of a node. Safe for concurrent use, but
 // Apply must be called in log order for each shard.
 type Sites struct {
@@ -51,7 +56,8 @@ type Sites struct {
 	props  func(shard uint16, id analytics.SiteID, ref *ref) *actor.Props
 	shards []shard
 	blocks *blockCache
-	slots  chan struct{} // questions being evaluated
+	slots  chan struct{}       // questions being evaluated
+	room   *semaphore.Weighted // bytes of entries handed to actors and not yet applied
 	live   topics
 
 	resident atomic.Int64
@@ -94,7 +100,7 @@ func New(cfg Config) *Sites {
 		cfg.CacheBytes = 64 << 20
 	}
 	s := &Sites{cfg: cfg, shards: make([]shard, cfg.Shards), blocks: newBlockCache(cfg.Store, cfg.Shards, cfg.CacheBytes),
-		slots: make(chan struct{}, max(2, runtime.GOMAXPROCS(0)))}
+		slots: make(chan struct{}, max(2, runtime.GOMAXPROCS(0))), room: semaphore.NewWeighted(unappliedBytesMax)}
 	s.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(quiet{cfg.Logger.Handler()})
 	}))
@@ -135,12 +141,15 @@ type round struct {
 	reasons []analytics.Reason
 	done    func([]analytics.Reason)
 	items   []entry.Item
+	room    *semaphore.Weighted
+	weight  int64
 }
 
 func (r *round) finish() {
 	if r.pending.Add(-1) > 0 {
 		return
 	}
+	r.room.Release(r.weight)
 	if r.done != nil {
 		r.done(r.reasons)
 	}
@@ -152,7 +161,8 @@ var itemPool = sync.Pool{New: func() any { return new([]entry.Item) }}
 
 // Apply hands an entry of a shard's log to its sites. done, if not nil, is
 // called once, on any goroutine, with what became of each item; Undecided if its
-// site is quarantined. data must not change any more.
+// site is quarantined. data must not change any more. It waits while too much is
+// handed over and not yet applied.
 func (s *Sites) Apply(n uint16, index uint64, data []byte, done func([]analytics.Reason)) error {
 	rd, err := entry.Open(data)
 	if err != nil {
@@ -170,7 +180,11 @@ func (s *Sites) Apply(n uint16, index uint64, data []byte, done func([]analytics
 			break
 		}
 	}
-	r := &round{reasons: make([]analytics.Reason, len(items)), done: done, items: items}
+	r := &round{reasons: make([]analytics.Reason, len(items)), done: done, items: items,
+		room: s.room, weight: min(int64(len(data)), unappliedBytesMax)}
+	if err := s.room.Acquire(context.Background(), r.weight); err != nil {
+		return err
+	}
 	r.pending.Store(1)
 	sh := &s.shards[n]
 	sh.mu.Lock()

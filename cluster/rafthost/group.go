@@ -345,17 +345,17 @@ func (g *group) send(messages []*raftpb.Message) {
 
 // settle notices the end of the replay and changes of leadership.
 func (g *group) settle() {
-	if !g.replayed && g.applied.Load() >= g.goal && (g.lead || !g.solo) {
-		g.replayed = true
-		if g.host.unreplayed.Add(-1) == 0 {
-			close(g.host.replayed)
-		}
-	}
+	caughtUp := !g.replayed && g.applied.Load() >= g.goal && (g.lead || !g.solo)
+	g.replayed = g.replayed || caughtUp
 	if serving := g.lead && g.replayed; serving != g.serving.Load() {
 		g.serving.Store(serving)
 		if serving {
 			g.asks = true
 			g.enqueue()
 		}
+	}
+	// Last, so that a host that has replayed is seen to lead.
+	if caughtUp && g.host.unreplayed.Add(-1) == 0 {
+		close(g.host.replayed)
 	}
 }
