@@ -18,6 +18,7 @@ const (
 	passivateAfter   = 10 * time.Minute
 	residentSitesMax = 16384 // above, clean sites leave memory at once
 	flushParallel    = 256   // sites flushed at a time
+	flushRest        = 3     // times a flush's length that is paused after it
 )
 
 // Run flushes and passivates until ctx ends. logBytes tells how much log has
@@ -43,9 +44,10 @@ func (s *Sites) Run(ctx context.Context, logBytes func() uint64) error {
 	}
 }
 
-// Flush is one turn of the cycle: FlushAll, then idle sites leave memory.
+// Flush is one turn of the cycle: every shard is flushed at leisure, then idle
+// sites leave memory.
 func (s *Sites) Flush(ctx context.Context) error {
-	err := s.FlushAll(ctx)
+	err := s.flushShards(ctx, true)
 	s.passivate()
 	return err
 }
@@ -62,10 +64,21 @@ func (s *Sites) dirty() (n int) {
 
 // FlushAll brings the records of every shard up to its log as applied so far
 // and lets the log be truncated up to there.
-func (s *Sites) FlushAll(ctx context.Context) error {
+func (s *Sites) FlushAll(ctx context.Context) error { return s.flushShards(ctx, false) }
+
+// flushShards flushes every shard. At leisure it pauses after each for as long
+// as flushRest times the flush took, so that views under way keep the cores.
+func (s *Sites) flushShards(ctx context.Context, leisure bool) error {
 	var errs []error
 	for i := range s.shards { // a quarantined site holds up its own shard only
+		begin := time.Now()
 		errs = append(errs, s.flush(ctx, uint16(i)))
+		if rest := flushRest * time.Since(begin); leisure && rest > time.Millisecond {
+			select {
+			case <-ctx.Done():
+			case <-time.After(rest):
+			}
+		}
 	}
 	return errors.Join(errs...)
 }

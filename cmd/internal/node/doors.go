@@ -100,6 +100,9 @@ func (n *Node) gauges() {
 	gauge("footfall_block_cache_bytes", func() float64 { return float64(n.sites.CacheBytes()) })
 	gauge("footfall_views_pending_bytes", func() float64 { return float64(n.router.Pending()) })
 	gauge("footfall_log_unflushed_bytes", func() float64 { return float64(n.host.TotalLogBytes()) })
+	gauge("footfall_log_syncs_total", func() float64 { return float64(n.host.Stats().Syncs) })
+	gauge("footfall_log_entries_total", func() float64 { return float64(n.host.Stats().Entries) })
+	gauge("footfall_log_sync_seconds_total", func() float64 { return n.host.Stats().SyncTime.Seconds() })
 	gauge("footfall_disk_writable", func() float64 {
 		if n.guard.Writable() {
 			return 1
