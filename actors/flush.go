@@ -44,10 +44,10 @@ func (s *Sites) Run(ctx context.Context, logBytes func() uint64) error {
 	}
 }
 
-// Flush is one turn of the cycle: every shard is flushed at leisure, then idle
-// sites leave memory.
+// Flush is one turn of the cycle: every shard is flushed, at leisure unless
+// memory fills with sites, then idle sites leave memory.
 func (s *Sites) Flush(ctx context.Context) error {
-	err := s.flushShards(ctx, true)
+	err := s.flushShards(ctx, s.Resident() < residentSitesMax/4)
 	s.passivate()
 	return err
 }

@@ -23,7 +23,7 @@ import (
 var ErrFull = errors.New("disk is full")
 
 const (
-	// DefaultInterval is how often the space is looked at.
+	// DefaultInterval is how often the space is looked at, unless there is plenty.
 	DefaultInterval = 250 * time.Millisecond
 	reserveMin      = 64 << 20
 	reserveMax      = 1 << 30
@@ -104,8 +104,21 @@ func (g *Guard) Run(ctx context.Context) error {
 			return nil
 		case <-t.C:
 			g.Poll()
+			t.Reset(g.pause())
 		}
 	}
+}
+
+// plenty is more than a second of writing can fill.
+const plenty = 8 << 30
+
+// pause is the time to the next look: four intervals while there is plenty of
+// room, so that an idle node sleeps longer.
+func (g *Guard) pause() time.Duration {
+	if g.free.Load() > g.reserve()+plenty {
+		return 4 * g.cfg.Interval
+	}
+	return g.cfg.Interval
 }
 
 // Poll looks now. A look that fails leaves the last answer.
