@@ -96,10 +96,12 @@ type evaluation struct {
 	wantVisits                           bool
 	wantScroll, wantEngaged, wantRevenue bool
 
-	groups []group
-	byKey  map[[3]uint32]uint32
-	last   [3]uint32
-	lastG  uint32
+	rowsMax int
+	full    bool // there are more rows than that
+	groups  []group
+	byKey   map[[3]uint32]uint32
+	last    [3]uint32
+	lastG   uint32
 
 	visitPairs, visitorPairs, sessionPairs, viewPairs pairs
 	scrolls                                           map[scrollKey]uint8
@@ -159,6 +161,9 @@ func (ev *evaluation) prepare() error {
 	ev.needEvents = ev.byEvents || ev.has(Pageviews, Events) || ev.wantScroll || ev.wantEngaged || ev.wantRevenue
 	ev.needTable = len(f.visits) > 0 || len(ev.visitAt) > 0 || ev.byEvents && ev.wantVisits || ev.wantScroll
 	ev.byKey = make(map[[3]uint32]uint32)
+	if ev.rowsMax = q.RowsMax; ev.rowsMax == 0 {
+		ev.rowsMax = RowsMaxDefault
+	}
 	ev.tables = make(map[int32]*table)
 	ev.scrolls = make(map[scrollKey]uint8)
 	if ev.timeAt < 0 && len(ev.visitAt) == 0 && len(ev.eventAt) == 0 {
@@ -174,6 +179,10 @@ func (ev *evaluation) group(bucket int32, visit, event uint32) uint32 {
 		return ev.lastG
 	}
 	g, ok := ev.byKey[key]
+	if !ok && len(ev.groups) >= ev.rowsMax {
+		ev.full = true // noticed at the end of the segment
+		return ev.lastG
+	}
 	if !ok {
 		g = uint32(len(ev.groups))
 		ev.byKey[key] = g
@@ -243,6 +252,9 @@ func (ev *evaluation) run() error {
 			if err := ev.countEvents(e); err != nil {
 				return err
 			}
+			if ev.full {
+				return ev.tooMany()
+			}
 		}
 		for n := range ev.tables {
 			if n < d.Day-3 || n > d.Day+3 {
@@ -306,8 +318,15 @@ func (ev *evaluation) countVisits(d *site.ViewDay) error {
 			}
 			ev.countDuration(ev.group(last, tup, 0), v, i)
 		}
+		if ev.full {
+			return ev.tooMany()
+		}
 		return nil
 	})
+}
+
+func (ev *evaluation) tooMany() error {
+	return analytics.Errorf(analytics.TooLarge, "dimensions: more than %d rows; ask for a shorter range or fewer dimensions, or filter", ev.rowsMax)
 }
 
 func (ev *evaluation) countVisit(g uint32, v *column.Visits, i int) {

@@ -125,7 +125,14 @@ type Question struct {
 	Limit      int            // 0: no limit
 	Offset     int
 	Now        int64 // Unix ms; for what has not ended yet
+	// RowsMax bounds the rows before Limit, which all have to be held; more give
+	// TooLarge. 0 means RowsMaxDefault.
+	RowsMax int
 }
+
+// RowsMaxDefault is the most rows that a question may have; each takes about
+// half a kilobyte while it is answered.
+const RowsMaxDefault = 2_000_000
 
 // Value is one figure of a row. Null means there is nothing to compute it from.
 type Value struct {
