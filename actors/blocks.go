@@ -60,7 +60,7 @@ func weight(v any) uint32 {
 func (c *blockCache) size() uint64 { return c.cache.WeightedSize() }
 
 // keep puts freshly written blocks in.
-func (c *blockCache) keep(_ uint16, id analytics.SiteID, writes []site.Write) {
+func (c *blockCache) keep(id analytics.SiteID, writes []site.Write) {
 	for _, w := range writes {
 		switch {
 		case w.Events != nil:

@@ -186,6 +186,6 @@ func (a *siteActor) flush() error {
 	if err := a.sites.cfg.Store.Commit(b, false); err != nil {
 		return fmt.Errorf("write records of site %d: %w", a.id, err)
 	}
-	a.sites.blocks.keep(a.shard, a.id, writes)
+	a.sites.blocks.keep(a.id, writes)
 	return nil
 }

@@ -53,7 +53,6 @@ const unappliedBytesMax = 16 << 20
 type Sites struct {
 	cfg    Config
 	system *actor.ActorSystem
-	props  func(shard uint16, id analytics.SiteID, ref *ref) *actor.Props
 	shards []shard
 	blocks *blockCache
 	slots  chan struct{}       // questions being evaluated

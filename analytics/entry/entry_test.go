@@ -109,9 +109,11 @@ func FuzzEntry(f *testing.F) {
 				return
 			}
 			a, _, c, _, _ := it.Attributes()
-			_ = Field(string(a), 3) + Field(string(c), 20)
-			Lookup(string(it.Props), "x")
-			Money(string(it.Revenue))
+			v, _ := Lookup(string(it.Props), "x")
+			currency, _ := Money(string(it.Revenue))
+			if n := len(Field(string(a), 3)) + len(Field(string(c), 20)) + len(v) + len(currency); n > len(b) {
+				t.Fatal("more text came out than went in")
+			}
 		}
 	})
 }

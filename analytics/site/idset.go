@@ -1,7 +1,5 @@
 package site
 
-import "math/bits"
-
 // idSet is a set of non-zero 64-bit ids that are hashes already. Open
 // addressing at most three quarters full: 11–21 bytes an id.
 type idSet struct {
@@ -58,9 +56,6 @@ func (s *idSet) grow() {
 	}
 }
 
-// bytes is the heap that the set holds.
-func (s *idSet) bytes() int { return 8 * len(s.slots) }
-
 // generations is how many spans the window of live ids is cut into; one more is
 // kept than the window is long, so that an id is remembered at least that long.
 const generations = 6
@@ -102,12 +97,12 @@ func (w *window) at(number int64) (g *generation, over []generation) {
 	return &w.gens[len(w.gens)-1], over
 }
 
-func (w *window) size() (n, bytes int) {
+// size is the number of ids remembered.
+func (w *window) size() (n int) {
 	for i := range w.gens {
 		n += w.gens[i].set.n
-		bytes += w.gens[i].set.bytes() + 8*cap(w.gens[i].fresh)
 	}
-	return n, bytes
+	return n
 }
 
 // dict gives texts numbers. Number 0 is "". It only grows; shared slices of
@@ -149,12 +144,4 @@ func (d *dict) add(s string) uint32 {
 	d.ids[s] = id
 	d.bytes += len(s) + 48
 	return id
-}
-
-// powerOfTwo rounds up.
-func powerOfTwo(n int) int {
-	if n < 2 {
-		return 1
-	}
-	return 1 << bits.Len(uint(n-1))
 }

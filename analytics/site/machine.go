@@ -111,24 +111,6 @@ func (m *Machine) Dirty() bool { return m.dirty }
 // First is the time of the earliest event in Unix ms, 0 if there is none.
 func (m *Machine) First() int64 { return m.first }
 
-// HeapBytes estimates the heap that the state holds.
-func (m *Machine) HeapBytes() int {
-	_, ids := m.window.size()
-	n := 512 + m.dict.bytes + cap(m.visits)*176 + len(m.index)*32 + ids
-	for _, d := range m.days {
-		n += 256 + 64*(cap(d.blocks)+cap(d.vblocks)) + d.ids.bytes()
-		if d.tail != nil {
-			n += cap(d.tail.At) * 40
-		}
-		for i := range d.blocks {
-			if d.blocks[i].events != nil {
-				n += int(d.blocks[i].rows) * 40
-			}
-		}
-	}
-	return n
-}
-
 // Need lists the records that must be given to Provide before a Step with these
 // items: sealed visits that a late event may join, and the ids of a day into
 // which an event with a given time falls. Usually it is empty.

@@ -35,7 +35,7 @@ func TestTheWindowKeepsIDsForADayAndForgetsThemAfterwards(t *testing.T) {
 		t.Fatalf("within a day: %q", got)
 	}
 	at(start+analytics.IDWindowMS+2*generationSpanMS, 2)
-	if n, _ := m.window.size(); n != 1 {
+	if n := m.window.size(); n != 1 {
 		t.Fatalf("%d ids are still kept, want the one of today", n)
 	}
 }

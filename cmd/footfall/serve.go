@@ -34,7 +34,7 @@ func newLogger(cfg config.Serve) *slog.Logger {
 	if cfg.LogFormat == "json" {
 		return slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: cfg.LogLevel}))
 	}
-	return slog.New(tint.NewHandler(os.Stderr, &tint.Options{Level: cfg.LogLevel, NoColor: !isTerminal(os.Stderr)}))
+	return slog.New(tint.NewTextHandler(os.Stderr, &tint.Options{Level: cfg.LogLevel, NoColor: !isTerminal(os.Stderr)}))
 }
 
 // greet says where the node is and what to do first.
