@@ -69,6 +69,10 @@ func (a *siteActor) Receive(ctx actor.Context) {
 		} else {
 			msg.reply <- a.machine.Drops()
 		}
+	case *actor.Stopped:
+		if a.fault != nil {
+			a.sites.failed.Add(-1)
+		}
 	case *flushRequest:
 		a.guard(a.flush)
 		r := flushResult{id: a.id, err: a.fault}

@@ -207,6 +207,15 @@ func TestADamagedSiteIsQuarantinedAndItsLogKept(t *testing.T) {
 	if s.Quarantined() != 1 {
 		t.Fatalf("%d sites quarantined, want 1", s.Quarantined())
 	}
+	if err := s.Erase(context.Background(), 1, 7); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.FlushAll(context.Background()); err != nil {
+		t.Fatalf("after the damaged site is erased: %v", err)
+	}
+	if len(log.entries[1]) != 0 {
+		t.Fatal("the log is kept for a site that is gone")
+	}
 }
 
 func TestASlowViewerHoldsUpNobodyAndSeesTheLastChange(t *testing.T) {
