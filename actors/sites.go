@@ -46,7 +46,7 @@ type Config struct {
 
 // unappliedBytesMax bounds the entries that wait in mailboxes: a replay reads
 // the log faster than sites apply it.
-const unappliedBytesMax = 16 << 20
+const unappliedBytesMax = 4 << 20
 
 // Sites owns the actors of all sites of a node. Safe for concurrent use, but
 // Apply must be called in log order for each shard.

@@ -41,11 +41,15 @@ import (
 	"footfall/persistence/saltfile"
 )
 
-// Bounds of a stop.
+// Bounds of a stop, and of the log.
 const (
 	drainMax        = 10 * time.Second
 	controlEvery    = 5 * time.Minute
 	controlLogBytes = 4 << 20
+
+	// logCacheBytes bounds log entries in memory: with one voter nobody reads them
+	// again.
+	logCacheBytes = 16 << 20
 )
 
 // Node is one running node. Its fields are set by Open and not changed.
@@ -165,7 +169,7 @@ func (n *Node) openLog() error {
 	for i := range cluster.Shards {
 		groups = append(groups, rafthost.Group(i))
 	}
-	n.host, err = rafthost.Open(rafthost.Config{Store: n.store, Groups: groups, Source: source{n}, Applier: applier{n}, Workers: 1, Logger: n.logger, Fatal: n.fail})
+	n.host, err = rafthost.Open(rafthost.Config{Store: n.store, Groups: groups, Source: source{n}, Applier: applier{n}, Workers: 1, CacheBytesMax: logCacheBytes, Logger: n.logger, Fatal: n.fail})
 	return err
 }
 
