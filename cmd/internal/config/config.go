@@ -7,6 +7,7 @@ package config
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"net/netip"
 	"sort"
 	"strings"
@@ -34,6 +35,9 @@ type Serve struct {
 
 // Rate is a number of requests in a time. The zero value is no limit.
 type Rate struct{ PerSecond float64 }
+
+// WholePerSecond rounds up, so that a limit below one a second stays a limit.
+func (r Rate) WholePerSecond() int { return int(math.Ceil(r.PerSecond)) }
 
 // Source says where a value came from.
 type Source uint8

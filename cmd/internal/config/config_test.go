@@ -229,3 +229,12 @@ func FuzzFile(f *testing.F) {
 		}
 	})
 }
+
+func TestALimitBelowOneASecondStaysALimit(t *testing.T) {
+	for text, want := range map[string]int{"0": 0, "600/h": 1, "60/m": 1, "90/m": 2, "5/s": 5} {
+		r, err := ParseRate(text)
+		if got := r.WholePerSecond(); err != nil || got != want {
+			t.Errorf("%s: got %d %v, want %d", text, got, err, want)
+		}
+	}
+}

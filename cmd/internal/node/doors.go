@@ -43,7 +43,7 @@ func (n *Node) openDoors(extra func(*Node) []door.Route) error {
 		Now:        n.clock.Now,
 		Trusted:    n.cfg.TrustedProxies,
 		Metrics:    n.set,
-		PerAddress: int(n.cfg.RateLimitAddress.PerSecond),
+		PerAddress: n.cfg.RateLimitAddress.WholePerSecond(),
 	})
 	perHour := n.cfg.APIKeysPerHour
 	if perHour == 0 {
