@@ -110,7 +110,7 @@ func New(cfg Config) *Sites {
 	return s
 }
 
-// site finds the actor of a site, starting it if it is not in memory. The
+// siteLocked finds the actor of a site, starting it if it is not in memory. The
 // caller holds shard.mu.
 func (s *Sites) siteLocked(sh *shard, n uint16, id analytics.SiteID) *ref {
 	r := sh.sites[id]

@@ -3,6 +3,8 @@
 // randomness and salts are arguments. Start at Event.
 package analytics
 
+import "slices"
+
 // SiteID is the server-made number of a site. It never changes and is never
 // reused; the domain may change. Zero is no site.
 type SiteID uint64
@@ -121,6 +123,9 @@ const Undecided Reason = "undecided"
 // the number used in the log. New ones go at the end.
 var Reasons = []Reason{Counted, DropDuplicate, DropBot, DropSpam, DropUnknownSite, DropDatacenter, DropHostname,
 	DropPage, DropIP, DropCountry, DropInvalid, DropNoVisit, DropVerification, DropRateLimited, DropTooOld}
+
+// Number gives the reason's number in the log; an unknown one is Counted's.
+func (r Reason) Number() int { return max(0, slices.Index(Reasons, r)) }
 
 // Token names a position in a shard's log. A question that carries it is
 // answered from a state that includes everything up to it. Its text form is

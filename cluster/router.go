@@ -135,7 +135,7 @@ func (r *Router) admit() error {
 	return nil
 }
 
-// add puts an event into the open batch of its shard. The caller holds sh.mu.
+// addLocked puts an event into the open batch of its shard. The caller holds sh.mu.
 func (r *Router) addLocked(sh *shard, id analytics.SiteID, ev *analytics.Event) (rd *round, place int) {
 	if n := len(sh.queue); n > 0 && len(sh.queue[n-1].buf) < entryBytesMax {
 		rd = sh.queue[n-1]
@@ -216,12 +216,7 @@ func (r *Router) Drop(id analytics.SiteID, reason analytics.Reason, n int, nowMS
 	if id == 0 {
 		return // counted in the metrics of the door; there is no site to tell
 	}
-	k := dropKey{site: id, day: column.DayOf(nowMS)}
-	for i, x := range analytics.Reasons {
-		if x == reason {
-			k.reason = i
-		}
-	}
+	k := dropKey{site: id, reason: reason.Number(), day: column.DayOf(nowMS)}
 	sh := &r.shards[ShardOf(id)]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()

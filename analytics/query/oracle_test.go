@@ -18,7 +18,7 @@ import (
 	"footfall/analytics/site"
 )
 
-// bench is a site with its records in a map: the machine under test, and every
+// traffic is a site with its records in a map: the machine under test, and every
 // event it accepted, for the oracle.
 type traffic struct {
 	t       *testing.T

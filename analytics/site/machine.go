@@ -242,7 +242,7 @@ func (m *Machine) apply(it *entry.Item) analytics.Reason {
 		slot = -1 // a visit of months ends here
 	}
 	if slot < 0 && it.Kind == analytics.Engagement {
-		m.drop(n, reasonNumber(analytics.DropNoVisit), 1)
+		m.drop(n, analytics.DropNoVisit.Number(), 1)
 		return analytics.DropNoVisit
 	}
 	d := m.openDay(n)
@@ -288,15 +288,6 @@ func (m *Machine) drop(day int32, reason int, count uint64) {
 		m.drops = make(map[dropKey]uint64)
 	}
 	m.drops[dropKey{day, reason}] += count
-}
-
-func reasonNumber(r analytics.Reason) int {
-	for i, x := range analytics.Reasons {
-		if x == r {
-			return i
-		}
-	}
-	return 0
 }
 
 // join finds the visit that an event of visitor at t belongs to, merging two
