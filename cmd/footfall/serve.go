@@ -12,11 +12,13 @@ import (
 
 	"footfall/cmd/internal/config"
 	"footfall/cmd/internal/node"
+	"footfall/demo"
+	"footfall/http/merchant"
 	"footfall/persistence/diskguard"
 )
 
 // gcPercent makes the collector run earlier than Go's 100 does: a node's heap is
-// long-lived, so that costs little and saves a quarter of its memory.
+// long-lived, so that costs little and saves a tenth to a quarter of its memory.
 const gcPercent = 50
 
 // serve runs a node until ctx ends.
@@ -51,6 +53,6 @@ func greet(n *node.Node, setup string) {
 	if setup != "" {
 		fmt.Printf("\nSet up the first account (this link works once):\nsetup: %s\n", setup)
 	}
-	fmt.Printf("\nPaste into the pages of a site:\n%s\n", node.Snippet(url, "YOUR-DOMAIN"))
-	fmt.Printf("\nDemo shop, counted as the site %s: %s/demo/\n", node.DemoDomain, url)
+	fmt.Printf("\nPaste into the pages of a site:\n%s\n", merchant.Snippet(url, "YOUR-DOMAIN"))
+	fmt.Printf("\nDemo shop, counted as the site %s: %s/demo/\n", demo.Domain, url)
 }

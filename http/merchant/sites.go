@@ -57,7 +57,13 @@ func (h *Handler) snippet(ctx *fasthttp.RequestCtx, s *analytics.Site) string {
 		}
 		base = scheme + string(ctx.Host())
 	}
-	return `<script defer data-domain="` + html.EscapeString(s.Domain) + `" src="` + html.EscapeString(base) + `/js/footfall.js"></script>`
+	return Snippet(base, s.Domain)
+}
+
+// Snippet is the HTML that makes a page report to the node at base, an address
+// without a slash at its end.
+func Snippet(base, domain string) string {
+	return `<script defer data-domain="` + html.EscapeString(domain) + `" src="` + html.EscapeString(base) + `/js/footfall.js"></script>`
 }
 
 // sitesOf gives the sites that who may see, of the organisation that is asked

@@ -15,7 +15,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -273,7 +272,7 @@ func (n *Node) serve(ctx, parts context.Context, run func(string, func(context.C
 	n.ready.Store(false)
 	drain, cancel := context.WithTimeout(context.Background(), drainMax)
 	defer cancel()
-	err = n.edge.Shutdown(drain)
+	err = errors.Join(n.edge.Shutdown(drain), local.RemoveAddress(n.cfg.Data))
 	if parts.Err() != nil {
 		return err // something failed: what is in the log is safe, write nothing more
 	}
@@ -291,15 +290,12 @@ func (n *Node) firstStart(ctx context.Context) (setup string, err error) {
 		if err != nil {
 			return "", err
 		}
-		if _, err := n.control.Do(ctx, &accounts.CreateSite{Domain: DemoDomain, Timezone: "UTC", Secret: secret}); err != nil {
+		if _, err := n.control.Do(ctx, &accounts.CreateSite{Domain: demo.Domain, Timezone: "UTC", Secret: secret}); err != nil {
 			return "", fmt.Errorf("make the demo site: %w", err)
 		}
 	}
 	return n.URL() + "/setup/" + token, nil
 }
-
-// DemoDomain is the site that the demo shop under /demo/ reports to.
-const DemoDomain = demo.Domain
 
 // URL is the address that people use.
 func (n *Node) URL() string {
@@ -403,9 +399,4 @@ func (n *Node) RotateSalts() error { return n.salts.Rotate(n.clock.Now().UnixMil
 // memory, as the flush cycle does by itself.
 func (n *Node) Flush(ctx context.Context) error {
 	return errors.Join(n.sites.Flush(ctx), n.flushControl())
-}
-
-// Snippet is what goes into a page of a site.
-func Snippet(url, domain string) string {
-	return `<script defer data-domain="` + strings.ReplaceAll(domain, `"`, "") + `" src="` + url + `/js/footfall.js"></script>`
 }
