@@ -40,9 +40,23 @@ const views = (events) => shown(events.filter(({ n }) => n != 'engagement'));
  */
 async function open(path, options) {
   const page = await visitor(browser, options);
+  /** @type {string[]} */
+  const ids = [];
+  sent.set(page, ids);
+  page.on('request', (request) => {
+    if (request.method() == 'POST') ids.push(JSON.parse(request.postData() ?? '{}').id);
+  });
   await page.goto(origin + path);
   return page;
 }
+
+/**
+ * The ids of what a page has sent, in its order: requests that travel at the
+ * same time can arrive in any.
+ *
+ * @type {WeakMap<import('playwright-core').Page, string[]>}
+ */
+const sent = new WeakMap();
 
 /**
  * Sends a last event and waits for it, so that nothing before it is missed.
@@ -51,7 +65,8 @@ async function open(path, options) {
  */
 async function settle(page) {
   await page.evaluate(() => new Promise((done) => window.footfall('end', { callback: done })));
-  const { events } = recorder;
+  const ids = sent.get(page) ?? [];
+  const events = [...recorder.events].sort((a, b) => ids.indexOf(a.id) - ids.indexOf(b.id));
   return events.slice(0, events.findIndex(({ n }) => n == 'end'));
 }
 
