@@ -18,6 +18,9 @@ type Site struct {
 	IPs       []string // blocked addresses and CIDRs
 	Countries []string // blocked ISO 3166-1 alpha-2 codes
 
+	Uniques       Uniques // how long a visitor keeps an id; empty is UniquesDaily
+	RetentionDays int     // days of events that are kept, counted back from today; 0 keeps all
+
 	zone *time.Location
 }
 

@@ -16,21 +16,26 @@ type Metric string
 
 // The metrics that can be asked for.
 const (
-	Visitors       Metric = "visitors"
-	Visits         Metric = "visits"
-	Pageviews      Metric = "pageviews"
-	Events         Metric = "events"
-	ViewsPerVisit  Metric = "views_per_visit" // 2 decimals
-	BounceRate     Metric = "bounce_rate"     // integer percent
-	VisitDuration  Metric = "visit_duration"  // integer seconds
-	ScrollDepth    Metric = "scroll_depth"    // integer percent, null without data
-	TimeOnPage     Metric = "time_on_page"    // integer seconds, null without data
-	Percentage     Metric = "percentage"      // 2 decimals
-	ExitRate       Metric = "exit_rate"       // 1 decimal
-	Entries        Metric = "entries"
-	Exits          Metric = "exits"
-	TotalRevenue   Metric = "total_revenue"
-	AverageRevenue Metric = "average_revenue"
+	Visitors      Metric = "visitors"
+	Visits        Metric = "visits"
+	Pageviews     Metric = "pageviews"
+	Events        Metric = "events"
+	ViewsPerVisit Metric = "views_per_visit" // 2 decimals
+	BounceRate    Metric = "bounce_rate"     // integer percent
+	VisitDuration Metric = "visit_duration"  // integer seconds
+	ScrollDepth   Metric = "scroll_depth"    // integer percent, null without data
+	TimeOnPage    Metric = "time_on_page"    // integer seconds, null without data
+	Percentage    Metric = "percentage"      // 2 decimals
+	ExitRate      Metric = "exit_rate"       // 1 decimal
+	Entries       Metric = "entries"
+	Exits         Metric = "exits"
+	TotalRevenue  Metric = "total_revenue"
+	// ConversionRate: visitors of the row in percent of all visitors of the same
+	// filter without its goals; GroupConversionRate: of those of the row's group
+	// without goal. 2 decimals. Both need a goal in filter or dimensions.
+	ConversionRate      Metric = "conversion_rate"
+	GroupConversionRate Metric = "group_conversion_rate"
+	AverageRevenue      Metric = "average_revenue"
 )
 
 // Dimension is something to group or filter by, by its API name, such as
@@ -39,15 +44,17 @@ type Dimension string
 
 // The dimensions, by scope. Props are PropsPrefix + key.
 const (
-	Time      Dimension = "time" // resolved by the door to one of the below
-	TimeHour  Dimension = "time:hour"
-	TimeDay   Dimension = "time:day"
-	TimeWeek  Dimension = "time:week"
-	TimeMonth Dimension = "time:month"
+	Time       Dimension = "time" // resolved by the door to one of the below
+	TimeMinute Dimension = "time:minute"
+	TimeHour   Dimension = "time:hour"
+	TimeDay    Dimension = "time:day"
+	TimeWeek   Dimension = "time:week"
+	TimeMonth  Dimension = "time:month"
 
 	EventName     Dimension = "event:name"
 	EventPage     Dimension = "event:page"
 	EventHostname Dimension = "event:hostname"
+	EventGoal     Dimension = "event:goal" // rows are the names of Question.Goals
 	PropsPrefix             = "event:props:"
 
 	EntryPage         Dimension = "visit:entry_page"
@@ -88,6 +95,8 @@ const (
 	Is       // equal to one of Values
 	Contains // contains one of Values
 	Matches  // RE2, one of Patterns
+	Reached  // the event reaches one of Goals
+	HasDone  // the visit has an event in the range for which the one child holds
 )
 
 // Filter is a tree. Leaves (Is, Contains, Matches) test Dim; IsNot and its kin
@@ -99,6 +108,7 @@ type Filter struct {
 	Dim      Dimension
 	Values   []string
 	Patterns []*regexp.Regexp
+	Goals    []*Goal
 	Fold     bool // ignore case (Is, Contains)
 	// Negated makes the leaf itself negative: is_not, contains_not,
 	// matches_not. A missing property satisfies is_not and nothing else.
@@ -121,10 +131,16 @@ type Question struct {
 	Metrics    []Metric       // at least one, unique
 	Dimensions []Dimension    // unique
 	Filter     *Filter        // nil: everything
-	OrderBy    []Order        // empty: the default order
-	Limit      int            // 0: no limit
-	Offset     int
-	Now        int64 // Unix ms; for what has not ended yet
+	Goals      []*Goal        // what rows of EventGoal can be; an event may be in several
+	// Lasting says that a visitor may have the same id on several days, so that
+	// visitors are told apart over the whole range; otherwise a visitor of
+	// several days counts once for each UTC day on which a visit of theirs begins,
+	// unless the merchant named them.
+	Lasting bool
+	OrderBy []Order // empty: the default order
+	Limit   int     // 0: no limit
+	Offset  int
+	Now     int64 // Unix ms; for what has not ended yet
 	// RowsMax bounds the rows before Limit, which all have to be held; more give
 	// TooLarge. 0 means RowsMaxDefault.
 	RowsMax int
@@ -175,6 +191,8 @@ func (q *Question) Buckets() []calendar.Bucket {
 // IntervalOf gives the interval of a time dimension; false for any other one.
 func IntervalOf(d Dimension) (calendar.Interval, bool) {
 	switch d {
+	case TimeMinute:
+		return calendar.Minute, true
 	case TimeHour:
 		return calendar.Hour, true
 	case TimeDay:
