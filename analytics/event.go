@@ -75,6 +75,7 @@ type Event struct {
 	Page     string // path, starts with "/"
 	Host     string // host without "www."; "(none)" when unknown
 
+	Named          bool   // Visitor is of someone to whom the merchant gave a name, and lasts
 	NonInteractive bool   // a custom event that does not end a bounce
 	ScrollDepth    uint8  // percent 0…100, ScrollNone if missing; engagement only
 	EngagedMS      uint32 // milliseconds visible and focused; engagement only

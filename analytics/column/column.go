@@ -80,6 +80,7 @@ func (e *Events) Time(i int) int64 { return int64(e.Day)*DayMS + int64(e.At[i]) 
 const (
 	Interactive = 1 << 0 // has an interactive custom event
 	Dead        = 1 << 1 // merged into another visit, counts nothing
+	Named       = 1 << 2 // the visitor id lasts longer than its salt
 )
 
 // Visits are visits filed under one UTC day. All slices have the same length.

@@ -31,7 +31,8 @@ const (
 	flagPrevious    = 1 << 4
 	flagProps       = 1 << 5
 	flagRevenue     = 1 << 6
-	flagScroll      = 1 << 7
+	flagScroll      = 1 << 7 // engagements: always set, scroll and engaged follow
+	flagNamed       = 1 << 7 // other events: the visitor id lasts
 )
 
 // ErrFormat means that bytes are not an entry of a known version.
@@ -71,6 +72,8 @@ func AppendEvent(dst []byte, site analytics.SiteID, ev *analytics.Event) []byte 
 	}
 	if ev.Kind == analytics.Engagement {
 		flags |= flagScroll
+	} else if ev.Named {
+		flags |= flagNamed
 	}
 	dst = append(dst, flags)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(site))
@@ -180,7 +183,7 @@ type Item struct {
 
 	Kind                  analytics.Kind
 	Explicit              bool
-	NonInteractive        bool
+	NonInteractive, Named bool
 	ID, Visitor, Previous uint64
 	Time                  int64
 	Name, Page, Host      []byte
@@ -254,7 +257,8 @@ func decode(body []byte, it *Item) error {
 		it.Name = c.text()
 	}
 	it.Page, it.Host = c.text(), c.text()
-	if flags&flagScroll != 0 {
+	it.Named = it.Kind != analytics.Engagement && flags&flagNamed != 0
+	if it.Kind == analytics.Engagement && flags&flagScroll != 0 {
 		it.Scroll = c.byte()
 		it.EngagedMS = uint32(c.uvarint())
 	}

@@ -338,6 +338,9 @@ func (m *Machine) begin(d *day, visitor uint64, it *entry.Item) int32 {
 	v := visit{id: column.MakeVisitID(d.n, d.visits), visitor: visitor, start: it.Time, last: it.Time, lastEvent: it.Time}
 	d.visits++
 	v.attributes(&m.dict, it)
+	if it.Named {
+		v.flags |= column.Named
+	}
 	return m.addVisit(v)
 }
 

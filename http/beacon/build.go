@@ -104,7 +104,7 @@ func (b *batch) identify(e *entry, site *analytics.Site, ev *analytics.Event, ad
 		ev.ID = b.door.randomID()
 	}
 	if e.visitor != "" {
-		ev.Visitor = visitor.Named(&site.Secret, e.visitor)
+		ev.Visitor, ev.Named = visitor.Named(&site.Secret, e.visitor), true
 		return
 	}
 	current, previous := b.door.opts.Salts.At(b.nowMS)
