@@ -8,7 +8,6 @@ import (
 
 	"footfall/analytics"
 	"footfall/analytics/column"
-	"footfall/analytics/query"
 	"footfall/analytics/site"
 	"footfall/persistence"
 )
@@ -71,9 +70,7 @@ func (c *blockCache) keep(id analytics.SiteID, writes []site.Write) {
 	}
 }
 
-// of gives the blocks of a shard's sites.
-func (c *blockCache) of(shard uint16) query.Blocks { return &c.shards[shard] }
-
+// shardBlocks gives the blocks of a shard's sites.
 type shardBlocks struct {
 	c     *blockCache
 	shard uint16

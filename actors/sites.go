@@ -39,8 +39,11 @@ type Config struct {
 	Log    Log
 	Shards int
 	Logger *slog.Logger
-	// CacheBytes bounds decoded blocks in memory; 0 means 64 MiB.
+	// CacheBytes bounds what questions read and remember, in memory; 0 means 64 MiB.
 	CacheBytes uint64
+	// BudgetRows is how many events and visits one question may look at; 0 means no
+	// limit.
+	BudgetRows int64
 	Clock      func() time.Time
 }
 
@@ -55,7 +58,8 @@ type Sites struct {
 	system *actor.ActorSystem
 	shards []shard
 	blocks *blockCache
-	slots  chan struct{}       // questions being evaluated
+	days   *dayCache
+	turns  *turns
 	room   *semaphore.Weighted // bytes of entries handed to actors and not yet applied
 	live   topics
 
@@ -98,8 +102,8 @@ func New(cfg Config) *Sites {
 	if cfg.CacheBytes == 0 {
 		cfg.CacheBytes = 64 << 20
 	}
-	s := &Sites{cfg: cfg, shards: make([]shard, cfg.Shards), blocks: newBlockCache(cfg.Store, cfg.Shards, cfg.CacheBytes),
-		slots: make(chan struct{}, max(2, runtime.GOMAXPROCS(0))), room: semaphore.NewWeighted(unappliedBytesMax)}
+	s := &Sites{cfg: cfg, shards: make([]shard, cfg.Shards), blocks: newBlockCache(cfg.Store, cfg.Shards, cfg.CacheBytes/8),
+		days: newDayCache(cfg.CacheBytes), turns: newTurns(runtime.GOMAXPROCS(0)), room: semaphore.NewWeighted(unappliedBytesMax)}
 	s.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(quiet{cfg.Logger.Handler()})
 	}))
@@ -272,22 +276,27 @@ func (s *Sites) tell(n uint16, id analytics.SiteID, msg any) error {
 	return nil
 }
 
-// Ask answers a question about a site from a view taken now.
-func (s *Sites) Ask(ctx context.Context, n uint16, id analytics.SiteID, q *query.Question) (*query.Answer, error) {
+// Look lets f look at a view of a site taken now.
+func (s *Sites) Look(ctx context.Context, n uint16, id analytics.SiteID, f func(context.Context, *query.Picture) error) error {
 	v, err := s.View(ctx, n, id)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	days, release := s.days.of(id, &s.blocks.shards[n])
+	defer release()
+	err = f(ctx, &query.Picture{View: v, Days: days, Fan: s.turns.fan, Budget: s.cfg.BudgetRows})
+	if errors.Is(err, context.DeadlineExceeded) {
+		return analytics.Errorf(analytics.Unavailable, "date_range: the question took too long, ask about less")
 	}
-	a, err := query.Evaluate(ctx, v, s.blocks.of(n), q)
-	if err != nil && errors.Is(err, context.DeadlineExceeded) {
-		return nil, analytics.Errorf(analytics.Overloaded, "the question took too long")
-	}
+	return err
+}
+
+// Ask answers a question about a site from a view taken now.
+func (s *Sites) Ask(ctx context.Context, n uint16, id analytics.SiteID, q *query.Question) (a *query.Answer, err error) {
+	err = s.Look(ctx, n, id, func(ctx context.Context, p *query.Picture) error {
+		a, err = p.Ask(ctx, q)
+		return err
+	})
 	return a, err
 }
 
@@ -313,4 +322,4 @@ func (s *Sites) Resident() int { return int(s.resident.Load()) }
 func (s *Sites) Quarantined() int { return int(s.failed.Load()) }
 
 // CacheBytes is the size of the decoded blocks in memory.
-func (s *Sites) CacheBytes() uint64 { return s.blocks.size() }
+func (s *Sites) CacheBytes() uint64 { return s.blocks.size() + s.days.bytes() }

@@ -1,5 +1,6 @@
-// Package accounts is who may see and do what: organisations, users, sites,
-// keys and sessions, as a pure state machine that the control group
+// Package accounts is who may see and do what, and what a site has set up:
+// organisations, users, sites with their goals, segments, shared links and
+// guests, keys and sessions, as a pure state machine that the control group
 // replicates. No I/O, no clock, no randomness: ids, secrets and times come in
 // with the commands. Start at State.Apply.
 package accounts
@@ -36,6 +37,7 @@ type Identity struct {
 	Scopes   []Scope
 	KeySite  analytics.SiteID // 0: every site of Org
 	Session  string           // hash of the session id (32 bytes), for sign-out
+	Guest    []*Guest         // where User is a guest, as View.GuestOf gives it
 	Refused  bool             // a bearer token was sent that nobody knows; everything else is zero
 }
 
@@ -55,9 +57,28 @@ func (id Identity) keyCovers(site *analytics.Site) bool {
 	return id.Key != 0 && id.Org == site.Org && (id.KeySite == 0 || id.KeySite == site.ID)
 }
 
+// guest finds what the user was asked in to a site for.
+func (id Identity) guest(site *analytics.Site) (editor, ok bool) {
+	if id.User == 0 || len(id.Guest) == 0 {
+		return false, false
+	}
+	at, ok := guestAt(id.Guest, site.ID)
+	return ok && id.Guest[at].Editor, ok
+}
+
+// Belongs tells whether the caller has to do with site by a right of their own
+// to read or manage it, not only because everybody may read it.
+func (id Identity) Belongs(site *analytics.Site) bool {
+	_, guest := id.guest(site)
+	return id.Operator || guest ||
+		id.User != 0 && id.Org == site.Org && id.Role >= Viewer ||
+		id.keyCovers(site) && (id.has(StatsRead) || id.has(SitesProvision))
+}
+
 // MayRead tells whether the numbers of site may be shown.
 func (id Identity) MayRead(site *analytics.Site) bool {
-	return id.Operator || site.Public ||
+	_, guest := id.guest(site)
+	return id.Operator || site.Public || guest ||
 		id.User != 0 && id.Org == site.Org && id.Role >= Viewer ||
 		id.keyCovers(site) && id.has(StatsRead)
 }
@@ -69,12 +90,14 @@ func (id Identity) MayWriteEvents(site *analytics.Site) bool {
 
 // MayManage tells whether site's settings may be changed.
 func (id Identity) MayManage(site *analytics.Site) bool {
-	return id.Operator ||
+	editor, _ := id.guest(site)
+	return id.Operator || editor ||
 		id.User != 0 && id.Org == site.Org && id.Role >= Admin ||
 		id.keyCovers(site) && id.has(SitesProvision)
 }
 
-// MayProvision tells whether sites may be made and listed for managing in org.
+// MayProvision tells whether sites may be made, listed for managing and removed
+// in org, and guests asked in to them: what guests themselves may not.
 func (id Identity) MayProvision(org uint64) bool {
 	return id.Operator ||
 		id.User != 0 && id.Org == org && id.Role >= Admin ||

@@ -13,7 +13,7 @@ type Command struct {
 	Change Change
 }
 
-// Change is one of the types of this file. A change is normalised and checked
+// Change is one of the types that newChange makes. A change is normalised and checked
 // by Check, which whoever proposes it calls first to spare a log entry; Apply
 // checks again.
 type Change interface {
@@ -32,6 +32,11 @@ type Result struct {
 	Site    *analytics.Site
 	Key     *Key
 	Session *Session
+	Goal    *analytics.Goal
+	Segment *analytics.Segment
+	Link    *SharedLink
+	Guest   *Guest
+	Existed bool  // what was to be made was there already; nothing changed
 	Err     error // an *analytics.Error; the state is as before
 }
 
@@ -56,6 +61,17 @@ const (
 	kindOfferSetup
 	kindCompleteSetup
 	kindExpire
+	kindPutGoal
+	kindUpdateGoal
+	kindDeleteGoal
+	kindCreateSegment
+	kindUpdateSegment
+	kindDeleteSegment
+	kindChangeProperties
+	kindPutSharedLink
+	kindDeleteSharedLink
+	kindPutGuest
+	kindRemoveGuest
 )
 
 // newChange makes the empty change of a kind; nil for an unknown one.
@@ -93,6 +109,28 @@ func newChange(k kind) Change {
 		return &CompleteSetup{}
 	case kindExpire:
 		return &Expire{}
+	case kindPutGoal:
+		return &PutGoal{}
+	case kindUpdateGoal:
+		return &UpdateGoal{}
+	case kindDeleteGoal:
+		return &DeleteGoal{}
+	case kindCreateSegment:
+		return &CreateSegment{}
+	case kindUpdateSegment:
+		return &UpdateSegment{}
+	case kindDeleteSegment:
+		return &DeleteSegment{}
+	case kindChangeProperties:
+		return &ChangeProperties{}
+	case kindPutSharedLink:
+		return &PutSharedLink{}
+	case kindDeleteSharedLink:
+		return &DeleteSharedLink{}
+	case kindPutGuest:
+		return &PutGuest{}
+	case kindRemoveGuest:
+		return &RemoveGuest{}
 	}
 	return nil
 }
@@ -170,6 +208,8 @@ type CreateSite struct {
 	Timezone string `json:"timezone"`
 	Public   bool   `json:"public"`
 	Secret   Secret `json:"secret"`
+
+	Tracker *TrackerChange `json:"tracker,omitempty"`
 }
 
 func (c *CreateSite) kind() kind { return kindCreateSite }
@@ -180,6 +220,9 @@ func (c *CreateSite) Check() (err error) {
 	}
 	if c.Secret == (Secret{}) {
 		return invalid("secret: must be random")
+	}
+	if err := c.Tracker.check(); err != nil {
+		return err
 	}
 	return checkTimezone(c.Timezone)
 }
@@ -194,7 +237,14 @@ type UpdateSite struct {
 	Pages     *[]string        `json:"blocked_pages,omitempty"`
 	IPs       *[]string        `json:"blocked_ips,omitempty"`
 	Countries *[]string        `json:"blocked_countries,omitempty"`
+
+	Uniques       *analytics.Uniques `json:"uniques,omitempty"`
+	RetentionDays *int               `json:"retention_days,omitempty"` // 0 keeps all
+	Tracker       *TrackerChange     `json:"tracker,omitempty"`
 }
+
+// RetentionDaysMax is the longest time that can be asked for, a century.
+const RetentionDaysMax = 36_500
 
 func (c *UpdateSite) kind() kind { return kindUpdateSite }
 
@@ -210,6 +260,15 @@ func (c *UpdateSite) Check() error {
 		if err := checkTimezone(*c.Timezone); err != nil {
 			return err
 		}
+	}
+	if u := c.Uniques; u != nil && *u != analytics.UniquesDaily && *u != analytics.UniquesWeekly && *u != analytics.UniquesMonthly {
+		return invalid("visitor_id: must be daily, weekly or monthly")
+	}
+	if d := c.RetentionDays; d != nil && (*d < 0 || *d > RetentionDaysMax) {
+		return invalid("retention_days: must be from 0 to %d", RetentionDaysMax)
+	}
+	if err := c.Tracker.check(); err != nil {
+		return err
 	}
 	for _, l := range []struct {
 		list  **[]string
@@ -234,7 +293,8 @@ func (c *UpdateSite) Check() error {
 	return nil
 }
 
-// DeleteSite removes a site and the keys bound to it. Its id is never used
+// DeleteSite removes a site with everything that is its own: goals, segments,
+// settings, shared links, guests and the keys bound to it. Its id is never used
 // again.
 type DeleteSite struct {
 	ID analytics.SiteID `json:"id"`

@@ -19,12 +19,17 @@ type Ref struct {
 
 // Kinds of records. The numbers are on disk and frozen; new ones go at the end.
 const (
-	RefMeta    byte = iota + 1 // counters and the setup token on offer; ID 0
-	RefOrg                     //
-	RefUser                    //
-	RefSite                    //
-	RefKey                     //
-	RefSession                 //
+	RefMeta       byte = iota + 1 // counters and the setup token on offer; ID 0
+	RefOrg                        //
+	RefUser                       //
+	RefSite                       //
+	RefKey                        //
+	RefSession                    //
+	RefGoal                       //
+	RefSegment                    //
+	RefSettings                   // ID is the site's
+	RefSharedLink                 //
+	RefGuest                      //
 	refEnd
 )
 
@@ -52,6 +57,9 @@ type siteRecord struct {
 	Pages     []string         `json:"blocked_pages,omitempty"`
 	IPs       []string         `json:"blocked_ips,omitempty"`
 	Countries []string         `json:"blocked_countries,omitempty"`
+
+	Uniques       analytics.Uniques `json:"uniques,omitempty"`
+	RetentionDays int               `json:"retention_days,omitempty"`
 }
 
 type sessionRecord struct {
@@ -95,7 +103,7 @@ func (v *View) Record(r Ref) ([]byte, error) {
 	case RefSite:
 		if x, ok := v.sites.get(r.ID); ok {
 			body = siteRecord{ID: x.ID, Org: x.Org, Domain: x.Domain, Timezone: x.Timezone, Created: x.Created, Secret: x.Secret, Public: x.Public,
-				Hostnames: x.Hostnames, Pages: x.Pages, IPs: x.IPs, Countries: x.Countries}
+				Hostnames: x.Hostnames, Pages: x.Pages, IPs: x.IPs, Countries: x.Countries, Uniques: x.Uniques, RetentionDays: x.RetentionDays}
 		}
 	case RefKey:
 		if k, ok := v.keys.get(r.ID); ok {
@@ -104,6 +112,26 @@ func (v *View) Record(r Ref) ([]byte, error) {
 	case RefSession:
 		if n, ok := v.sessions.get(r.ID); ok {
 			body = sessionRecord{Session: *n, Hash: Hash([]byte(n.Hash))}
+		}
+	case RefGoal:
+		if g, ok := v.goals.get(r.ID); ok {
+			body = goalRecord{ID: g.ID, Site: g.Site, GoalDef: DefOf(g)}
+		}
+	case RefSegment:
+		if x, ok := v.segments.get(r.ID); ok {
+			body = segmentRecord(*x)
+		}
+	case RefSettings:
+		if x, ok := v.settings.get(r.ID); ok {
+			body = x
+		}
+	case RefSharedLink:
+		if l, ok := v.links.get(r.ID); ok {
+			body = l
+		}
+	case RefGuest:
+		if g, ok := v.guests.get(r.ID); ok {
+			body = g
 		}
 	default:
 		return nil, fmt.Errorf("encode record: kind %d is not known", r.Kind)
@@ -178,6 +206,37 @@ func (s *State) restore(k byte, body []byte) (id uint64, err error) {
 			s.view.setSession(&n.Session)
 		}
 		id = n.ID
+	case RefGoal:
+		var g goalRecord
+		if err = strictJSON(body, &g); err == nil {
+			s.view.setGoal(g.goal(g.ID, g.Site))
+		}
+		id = g.ID
+	case RefSegment:
+		var x segmentRecord
+		if err = strictJSON(body, &x); err == nil {
+			segment := analytics.Segment(x)
+			s.view.setSegment(&segment)
+		}
+		id = x.ID
+	case RefSettings:
+		x := &settings{}
+		if err = strictJSON(body, x); err == nil {
+			s.view.settings = s.view.settings.put(uint64(x.Site), x)
+		}
+		id = uint64(x.Site)
+	case RefSharedLink:
+		l := &SharedLink{}
+		if err = strictJSON(body, l); err == nil {
+			s.view.setLink(l)
+		}
+		id = l.ID
+	case RefGuest:
+		g := &Guest{}
+		if err = strictJSON(body, g); err == nil {
+			s.view.setGuest(g)
+		}
+		id = g.ID
 	default:
 		err = fmt.Errorf("the kind is not known to this release")
 	}
@@ -189,6 +248,7 @@ func (s *State) siteOf(x siteRecord) *analytics.Site {
 	site.ID, site.Org, site.Domain, site.Created = x.ID, x.Org, x.Domain, x.Created
 	site.Secret, site.Public = x.Secret, x.Public
 	site.Hostnames, site.Pages, site.IPs, site.Countries = x.Hostnames, x.Pages, x.IPs, x.Countries
+	site.Uniques, site.RetentionDays = x.Uniques, x.RetentionDays
 	return &site
 }
 
@@ -227,6 +287,21 @@ func (v *View) refs() []Ref {
 	}
 	for id := range v.sessions.from(0) {
 		out = append(out, Ref{RefSession, id})
+	}
+	for id := range v.goals.from(0) {
+		out = append(out, Ref{RefGoal, id})
+	}
+	for id := range v.segments.from(0) {
+		out = append(out, Ref{RefSegment, id})
+	}
+	for id := range v.settings.from(0) {
+		out = append(out, Ref{RefSettings, id})
+	}
+	for id := range v.links.from(0) {
+		out = append(out, Ref{RefSharedLink, id})
+	}
+	for id := range v.guests.from(0) {
+		out = append(out, Ref{RefGuest, id})
 	}
 	return out
 }

@@ -102,6 +102,7 @@ func (c *CreateUser) apply(s *State, at int64) Result {
 	if s.view.HasOwner() {
 		s.view.setup = Hash{}
 	}
+	s.acceptInvitations(u)
 	return Result{Org: org, User: u}
 }
 
@@ -114,6 +115,7 @@ func (c *DeleteUser) apply(s *State, _ int64) Result {
 		return refused(analytics.Conflict, "user: %s is the only owner of the organisation", u.Email)
 	}
 	s.closeSessions(u.ID)
+	s.endVisits(u.ID)
 	s.view.dropUser(u)
 	s.mark(RefUser, u.ID)
 	return Result{User: u}
@@ -172,6 +174,7 @@ func withZoneOf(site, zoned analytics.Site) analytics.Site {
 	zoned.ID, zoned.Domain, zoned.Org, zoned.Created = site.ID, site.Domain, site.Org, site.Created
 	zoned.Secret, zoned.Public = site.Secret, site.Public
 	zoned.Hostnames, zoned.Pages, zoned.IPs, zoned.Countries = site.Hostnames, site.Pages, site.IPs, site.Countries
+	zoned.Uniques, zoned.RetentionDays = site.Uniques, site.RetentionDays
 	return zoned
 }
 
@@ -190,6 +193,7 @@ func (c *CreateSite) apply(s *State, at int64) Result {
 	site.Secret, site.Public = c.Secret, c.Public
 	s.view.setSite(&site)
 	s.mark(RefSite, uint64(site.ID))
+	s.changeTracker(site.ID, c.Tracker)
 	return Result{Org: org, Site: &site}
 }
 
@@ -211,6 +215,12 @@ func (c *UpdateSite) apply(s *State, _ int64) Result {
 	if c.Public != nil {
 		site.Public = *c.Public
 	}
+	if c.Uniques != nil {
+		site.Uniques = *c.Uniques
+	}
+	if c.RetentionDays != nil {
+		site.RetentionDays = *c.RetentionDays
+	}
 	for _, l := range []struct {
 		to   *[]string
 		from *[]string
@@ -221,6 +231,7 @@ func (c *UpdateSite) apply(s *State, _ int64) Result {
 	}
 	s.view.setSite(&site)
 	s.mark(RefSite, uint64(site.ID))
+	s.changeTracker(site.ID, c.Tracker)
 	return Result{Site: &site}
 }
 
@@ -235,9 +246,29 @@ func (c *DeleteSite) apply(s *State, _ int64) Result {
 			s.mark(RefKey, k.ID)
 		}
 	}
+	s.dropContents(site.ID)
 	s.view.dropSite(site)
 	s.mark(RefSite, uint64(site.ID))
 	return Result{Site: site}
+}
+
+// dropContents removes everything that belongs to a site.
+func (s *State) dropContents(site analytics.SiteID) {
+	for _, g := range s.view.Goals(site) {
+		s.dropGoal(g)
+	}
+	for _, x := range s.view.Segments(site) {
+		s.dropSegment(x)
+	}
+	for _, l := range s.view.SharedLinks(site) {
+		s.dropLink(l)
+	}
+	for _, g := range s.view.Guests(site) {
+		s.dropGuest(g)
+	}
+	if _, ok := s.view.settings.get(uint64(site)); ok {
+		s.putSettings(settings{Site: site})
+	}
 }
 
 func (c *CreateKey) apply(s *State, at int64) Result {

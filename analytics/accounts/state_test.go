@@ -130,6 +130,9 @@ func TestRefusalsNameTheField(t *testing.T) {
 		{&OpenSession{User: 55, Hash: hashNo(6), Expires: hour}, analytics.NotFound, "user: "},
 		{&OpenSession{User: r.User.ID, Hash: hashNo(2), Expires: hour}, analytics.Conflict, "session: "},
 		{&SetPassword{User: 55, PasswordHash: "x"}, analytics.NotFound, "user: "},
+		{&UpdateSite{ID: r.Site.ID, Uniques: new(analytics.Uniques("yearly"))}, analytics.Invalid, "visitor_id: "},
+		{&UpdateSite{ID: r.Site.ID, RetentionDays: new(-1)}, analytics.Invalid, "retention_days: "},
+		{&UpdateSite{ID: r.Site.ID, RetentionDays: new(36_501)}, analytics.Invalid, "retention_days: "},
 	} {
 		before, _ := s.View().Encode()
 		wantErr(t, s.Apply(Command{At: 5, Change: c.change}), c.code, c.text)
@@ -365,6 +368,7 @@ func checkIndexes(t *rapid.T, v *View) {
 	if owners != v.owners || v.byDomain.table.size > v.sites.size {
 		t.Fatalf("%d owners counted, %d there", v.owners, owners)
 	}
+	checkContents(t, v)
 	for n := range v.Sessions() {
 		if _, ok := v.User(n.User); !ok {
 			t.Fatalf("session %d of nobody", n.ID)
@@ -383,6 +387,9 @@ func drawChange(t *rapid.T) Change {
 	n := func(label string) uint64 { return id.Draw(t, label) }
 	word := rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "word")
 	hash := hashNo(rapid.IntRange(0, 6).Draw(t, "hash"))
+	if rapid.Bool().Draw(t, "contents") {
+		return drawContents(t, analytics.SiteID(n("site")), n("id"), word)
+	}
 	switch rapid.IntRange(0, 15).Draw(t, "kind") {
 	case 0:
 		return &CreateOrg{Name: word}
@@ -395,7 +402,8 @@ func drawChange(t *rapid.T) Change {
 	case 5, 6:
 		return &CreateSite{Org: n("org"), Domain: word + ".x", Timezone: "Europe/Paris", Secret: Secret{1, 2}}
 	case 7:
-		return &UpdateSite{ID: analytics.SiteID(n("site")), Domain: new(word + ".x"), Timezone: new("Nowhere/" + word), Countries: &[]string{"de"}}
+		return &UpdateSite{ID: analytics.SiteID(n("site")), Domain: new(word + ".x"), Timezone: new("Nowhere/" + word), Countries: &[]string{"de"},
+			Uniques: new(analytics.UniquesWeekly), RetentionDays: new(int(n("days")))}
 	case 8:
 		return &DeleteSite{ID: analytics.SiteID(n("site"))}
 	case 9:
@@ -455,7 +463,11 @@ func TestUnknownFormatsAreRefused(t *testing.T) {
 func second[T any](_ T, err error) error { return err }
 
 func FuzzDecodeCommand(f *testing.F) {
-	for _, c := range []Change{&Expire{}, &CreateSite{Domain: "a.b", Timezone: "UTC"}, &Touch{Keys: []Seen{{1, 2}}}, &CompleteSetup{}} {
+	for _, c := range []Change{&Expire{}, &CreateSite{Domain: "a.b", Timezone: "UTC"}, &Touch{Keys: []Seen{{1, 2}}}, &CompleteSetup{},
+		&PutGoal{Site: 1, Goal: GoalDef{Kind: analytics.GoalScroll, Page: "/blog/**", Scroll: 50, Props: []Condition{{"plan", "pro"}}}}, &UpdateGoal{Site: 1, ID: 1}, &DeleteGoal{Site: 1, ID: 1},
+		&CreateSegment{Site: 1, Name: "s", Data: `{"filters":[["is","visit:country",["DE"]]],"labels":{"DE":"Germany"}}`}, &UpdateSegment{Site: 1, ID: 1, Name: new("x")}, &DeleteSegment{Site: 1, ID: 1},
+		&ChangeProperties{Site: 1, Add: []string{"plan"}}, &UpdateSite{ID: 1, Tracker: &TrackerChange{OutboundLinks: new(true)}},
+		&PutSharedLink{Site: 1, Name: "l", Slug: strings.Repeat("a", 43)}, &DeleteSharedLink{Site: 1, ID: 1}, &PutGuest{Site: 1, Email: "g@x.y"}, &RemoveGuest{Site: 1, Email: "g@x.y"}} {
 		b, err := Command{At: 5, Change: c}.Append(nil)
 		if err != nil {
 			f.Fatal(err)

@@ -198,3 +198,47 @@ func (n *trieNode[V]) walk(s uint, prefix, low uint64, yield func(uint64, V) boo
 	}
 	return true
 }
+
+// down walks the entries with key <= high in reverse order.
+func (t trie[V]) down(high uint64) iter.Seq2[uint64, V] {
+	return func(yield func(uint64, V) bool) {
+		if t.root != nil {
+			t.root.walkDown(t.shift, 0, high, yield)
+		}
+	}
+}
+
+func (n *trieNode[V]) walkDown(s uint, prefix, high uint64, yield func(uint64, V) bool) bool {
+	left := n.bitmap
+	for i := len(n.slots) - 1; i >= 0; i-- {
+		digit := uint64(31 - bits.LeadingZeros32(left))
+		left &^= 1 << digit
+		slot := &n.slots[i]
+		if slot.child == nil {
+			if slot.key <= high && !yield(slot.key, slot.value) {
+				return false
+			}
+			continue
+		}
+		first := prefix | digit<<s
+		if first > high {
+			continue
+		}
+		if !slot.child.walkDown(s-digitBits, first, high, yield) {
+			return false
+		}
+	}
+	return true
+}
+
+// list gives the values in order of keys.
+func (t trie[V]) list() []V {
+	if t.size == 0 {
+		return nil
+	}
+	out := make([]V, 0, t.size)
+	for _, v := range t.from(0) {
+		out = append(out, v)
+	}
+	return out
+}

@@ -69,6 +69,19 @@ func compareTrie(t *rapid.T, got trie[int], want map[uint64]int, low uint64) {
 	if !slices.Equal(seen, keys[at:]) {
 		t.Fatalf("walk from %d gives %v, want %v", low, seen, keys[at:])
 	}
+	end, there := slices.BinarySearch(keys, low)
+	if there {
+		end++
+	}
+	seen = nil
+	for k := range got.down(low) {
+		seen = append(seen, k)
+	}
+	back := slices.Clone(keys[:end])
+	slices.Reverse(back)
+	if !slices.Equal(seen, back) {
+		t.Fatalf("walk down from %d gives %v, want %v", low, seen, back)
+	}
 	for _, k := range append(keys, low) {
 		v, ok := got.get(k)
 		if w, there := want[k]; ok != there || v != w {
@@ -88,7 +101,12 @@ func TestWalkOfTrieCanStop(t *testing.T) {
 			break
 		}
 	}
-	if n != 10 {
+	for range x.down(5000) {
+		if n++; n == 20 {
+			break
+		}
+	}
+	if n != 20 {
 		t.Fatalf("walked %d entries", n)
 	}
 }

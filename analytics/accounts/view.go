@@ -20,16 +20,29 @@ type View struct {
 	sites    trie[*analytics.Site]
 	keys     trie[*Key]
 	sessions trie[*Session]
+	goals    trie[*analytics.Goal]
+	segments trie[*analytics.Segment]
+	settings trie[*settings] // by site
+	links    trie[*SharedLink]
+	guests   trie[*Guest]
 
 	byDomain index[*analytics.Site]
 	byEmail  index[*User]
 	byKey    index[*Key]
 	byCookie index[*Session]
+	bySlug   index[*SharedLink]
+	invited  index[trie[*Guest]] // guests who are not users yet, by e-mail address
 
 	sitesOf    trie[trie[*analytics.Site]] // by organisation
 	usersOf    trie[trie[*User]]
 	keysOf     trie[trie[*Key]]
-	sessionsOf trie[trie[*Session]] // by user
+	sessionsOf trie[trie[*Session]]        // by user
+	goalsOf    trie[trie[*analytics.Goal]] // by site
+	segmentsOf trie[trie[*analytics.Segment]]
+	personalOf trie[trie[*analytics.Segment]] // personal ones, by owner
+	linksOf    trie[trie[*SharedLink]]        // by site
+	guestsOf   trie[trie[*Guest]]             // by site
+	guestOf    trie[[]*Guest]                 // by user, in order of sites
 
 	owners int // users with the role Owner, of all organisations
 }
@@ -41,6 +54,10 @@ type counters struct {
 	Site    uint64 `json:"site"`
 	Key     uint64 `json:"key"`
 	Session uint64 `json:"session"`
+	Goal    uint64 `json:"goal,omitempty"`
+	Segment uint64 `json:"segment,omitempty"`
+	Link    uint64 `json:"link,omitempty"`
+	Guest   uint64 `json:"guest,omitempty"`
 }
 
 func newView() View {
@@ -50,6 +67,8 @@ func newView() View {
 		byEmail:  newIndex[*User](seed),
 		byKey:    newDigestIndex[*Key](),
 		byCookie: newDigestIndex[*Session](),
+		bySlug:   newIndex[*SharedLink](seed),
+		invited:  newIndex[trie[*Guest]](seed),
 	}
 }
 
@@ -90,6 +109,25 @@ func (v *View) Sites(after analytics.SiteID) iter.Seq[*analytics.Site] {
 func (v *View) SitesOf(org uint64, after analytics.SiteID) iter.Seq[*analytics.Site] {
 	of, _ := v.sitesOf.get(org)
 	return values(of, uint64(after)+1)
+}
+
+// SitesBefore walks the sites of all organisations with an id below before,
+// newest first.
+func (v *View) SitesBefore(before analytics.SiteID) iter.Seq[*analytics.Site] {
+	return valuesDown(v.sites, uint64(before))
+}
+
+// SitesOfBefore walks the sites of an organisation with an id below before,
+// newest first.
+func (v *View) SitesOfBefore(org uint64, before analytics.SiteID) iter.Seq[*analytics.Site] {
+	of, _ := v.sitesOf.get(org)
+	return valuesDown(of, uint64(before))
+}
+
+// SitesOfCount is how many sites an organisation has.
+func (v *View) SitesOfCount(org uint64) int {
+	of, _ := v.sitesOf.get(org)
+	return of.size
 }
 
 // UsersOf walks the users of an organisation.
@@ -137,6 +175,20 @@ func (v *View) FirstOrg() uint64 {
 func values[V any](t trie[V], low uint64) iter.Seq[V] {
 	return func(yield func(V) bool) {
 		for _, v := range t.from(low) {
+			if !yield(v) {
+				return
+			}
+		}
+	}
+}
+
+// valuesDown walks the values with a key below before in reverse order.
+func valuesDown[V any](t trie[V], before uint64) iter.Seq[V] {
+	return func(yield func(V) bool) {
+		if before == 0 {
+			return
+		}
+		for _, v := range t.down(before - 1) {
 			if !yield(v) {
 				return
 			}

@@ -8,6 +8,9 @@
 //	event   = … id(8) visitor(8) [previous(8)] time(varint) [name] page host
 //	          [scroll(1) engaged(uvarint)] [props] [currency(3) amount(varint)] attributes
 //	drop    = … reason(uvarint) count(uvarint) day(varint)
+//	erase   = … visitor(8) day(varint)            flags: kind 3, command 1 above it
+//	retain  = … day(varint)                       command 2
+//	seal    = … month(varint) figures(text)       command 3
 //	text    = length(uvarint) bytes
 //	attributes = text of five texts: agent, place, acquisition, language, screen;
 //	          the first three are themselves runs of texts (a tuple)
@@ -25,7 +28,8 @@ const Version = 1
 
 const (
 	flagKind        = 3 // two bits: analytics.Kind, or kindDrop
-	kindDrop        = 3
+	kindDrop        = 3 // not an event: the bits above are a Command
+	commandShift    = 2
 	flagExplicit    = 1 << 2
 	flagNonInteract = 1 << 3
 	flagPrevious    = 1 << 4
@@ -176,10 +180,12 @@ func AppendDrop(dst []byte, site analytics.SiteID, reason int, count uint64, day
 	})
 }
 
-// Item is a decoded item. Byte slices refer into the entry.
+// Item is a decoded item: an event, a count of dropped ones, or a command.
+// Byte slices refer into the entry.
 type Item struct {
-	Site analytics.SiteID
-	Drop bool
+	Site    analytics.SiteID
+	Drop    bool
+	Command Command
 
 	Kind                  analytics.Kind
 	Explicit              bool
@@ -194,7 +200,10 @@ type Item struct {
 
 	Reason int // of a drop
 	Count  uint64
-	Day    int32
+	Day    int32 // of a drop, of Erase and of Retain: days since 1970, UTC
+
+	Month   int32  // of Seal: year*12 + month-1
+	Figures []byte // of Seal
 }
 
 // Attributes gives the visit attributes: three tuples and two texts.
@@ -242,9 +251,7 @@ func decode(body []byte, it *Item) error {
 	c := cursor{b: body[1:]}
 	*it = Item{Site: analytics.SiteID(c.u64()), Scroll: analytics.ScrollNone}
 	if flags&flagKind == kindDrop {
-		it.Drop = true
-		it.Reason, it.Count, it.Day = int(c.uvarint()), c.uvarint(), int32(c.varint())
-		return c.err()
+		return it.decodeCommand(Command(flags>>commandShift), &c)
 	}
 	it.Kind = analytics.Kind(flags & flagKind)
 	it.Explicit, it.NonInteractive = flags&flagExplicit != 0, flags&flagNonInteract != 0

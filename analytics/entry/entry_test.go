@@ -97,6 +97,9 @@ func TestEqualTuplesHaveEqualBytes(t *testing.T) {
 func FuzzEntry(f *testing.F) {
 	f.Add(encode(sample()))
 	f.Add(encode())
+	f.Add(AppendErase(encode(), 1, 2, 3))
+	f.Add(AppendRetain(encode(), 1, 3))
+	f.Add(AppendSeal(encode(), 1, 24_315, []byte("{}")))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		rd, err := Open(b)
 		if err != nil {
@@ -107,6 +110,9 @@ func FuzzEntry(f *testing.F) {
 			ok, err := rd.Next(&it)
 			if !ok || err != nil {
 				return
+			}
+			if len(it.Figures) > len(b) || it.Command >= commands {
+				t.Fatalf("not a command: %+v", it)
 			}
 			a, _, c, _, _ := it.Attributes()
 			v, _ := Lookup(string(it.Props), "x")

@@ -5,7 +5,7 @@ import "math"
 // Decimals is how many decimals a metric is shown with, in every door alike.
 func Decimals(m Metric) int {
 	switch m {
-	case ViewsPerVisit, Percentage, TotalRevenue, AverageRevenue:
+	case ViewsPerVisit, Percentage, TotalRevenue, AverageRevenue, ConversionRate, GroupConversionRate:
 		return 2
 	case ExitRate:
 		return 1
@@ -29,7 +29,7 @@ func Shown(m Metric, x float64) float64 {
 // inPoints are the rates, whose change is a difference and not a ratio.
 func inPoints(m Metric) bool {
 	switch m {
-	case BounceRate, ExitRate, Percentage:
+	case BounceRate, ExitRate, Percentage, ConversionRate, GroupConversionRate:
 		return true
 	}
 	return false

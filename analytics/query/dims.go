@@ -3,8 +3,8 @@ package query
 import (
 	"strings"
 
-	"footfall/analytics/column"
 	"footfall/analytics/entry"
+	"footfall/analytics/session"
 )
 
 // scope says what a dimension selects: events or whole visits.
@@ -14,6 +14,7 @@ const (
 	eventScope scope = iota
 	visitScope
 	timeScope
+	goalScope
 )
 
 // dim tells where the value of a dimension stands in the columns.
@@ -23,8 +24,8 @@ type dim struct {
 	always  bool   // missing is a value like any other
 	field   int    // of a tuple; -1: the whole text
 	key     string // of a property
-	event   func(*column.Events) []uint32
-	visit   func(*column.Visits) []uint32
+	event   func(*session.Layer) []uint32
+	visit   func(*session.Layer) []uint32
 }
 
 const (
@@ -33,39 +34,41 @@ const (
 	direct = "Direct / None"
 )
 
-func agentOf(v *column.Visits) []uint32       { return v.Agent }
-func placeOf(v *column.Visits) []uint32       { return v.Place }
-func acquisitionOf(v *column.Visits) []uint32 { return v.Acquisition }
+func agentOf(v *session.Layer) []uint32       { return v.Agent }
+func placeOf(v *session.Layer) []uint32       { return v.Place }
+func acquisitionOf(v *session.Layer) []uint32 { return v.Acquisition }
 
-func visitDim(col func(*column.Visits) []uint32, field int, missing string) dim {
+func visitDim(col func(*session.Layer) []uint32, field int, missing string) dim {
 	return dim{scope: visitScope, visit: col, field: field, missing: missing}
 }
 
-func eventDim(col func(*column.Events) []uint32, missing string) dim {
+func eventDim(col func(*session.Layer) []uint32, missing string) dim {
 	return dim{scope: eventScope, event: col, field: -1, missing: missing}
 }
 
 // define finds a dimension by its name; false if there is none such.
 func define(d Dimension) (dim, bool) {
 	switch d {
-	case TimeHour, TimeDay, TimeWeek, TimeMonth:
+	case TimeMinute, TimeHour, TimeDay, TimeWeek, TimeMonth:
 		return dim{scope: timeScope}, true
+	case EventGoal:
+		return dim{scope: goalScope}, true
 	case EventName:
-		x := eventDim(func(e *column.Events) []uint32 { return e.Name }, "pageview")
+		x := eventDim(func(e *session.Layer) []uint32 { return e.Name }, "pageview")
 		x.always = true
 		return x, true
 	case EventPage:
-		return eventDim(func(e *column.Events) []uint32 { return e.Page }, notSet), true
+		return eventDim(func(e *session.Layer) []uint32 { return e.Page }, notSet), true
 	case EventHostname:
-		return eventDim(func(e *column.Events) []uint32 { return e.Host }, notSet), true
+		return eventDim(func(e *session.Layer) []uint32 { return e.Host }, notSet), true
 	case EntryPage:
-		return visitDim(func(v *column.Visits) []uint32 { return v.Entry }, -1, notSet), true
+		return visitDim(func(v *session.Layer) []uint32 { return v.Entry }, -1, notSet), true
 	case ExitPage:
-		return visitDim(func(v *column.Visits) []uint32 { return v.Exit }, -1, notSet), true
+		return visitDim(func(v *session.Layer) []uint32 { return v.Exit }, -1, notSet), true
 	case EntryPageHostname:
-		return visitDim(func(v *column.Visits) []uint32 { return v.EntryHost }, -1, notSet), true
+		return visitDim(func(v *session.Layer) []uint32 { return v.EntryHost }, -1, notSet), true
 	case ExitPageHostname:
-		return visitDim(func(v *column.Visits) []uint32 { return v.ExitHost }, -1, notSet), true
+		return visitDim(func(v *session.Layer) []uint32 { return v.ExitHost }, -1, notSet), true
 	case Browser:
 		return visitDim(agentOf, 0, notSet), true
 	case BrowserVersion:
@@ -99,12 +102,12 @@ func define(d Dimension) (dim, bool) {
 	case UTMTerm:
 		return visitDim(acquisitionOf, 7, notSet), true
 	case Language:
-		return visitDim(func(v *column.Visits) []uint32 { return v.Language }, -1, notSet), true
+		return visitDim(func(v *session.Layer) []uint32 { return v.Language }, -1, notSet), true
 	case ScreenClass:
-		return visitDim(func(v *column.Visits) []uint32 { return v.Screen }, -1, notSet), true
+		return visitDim(func(v *session.Layer) []uint32 { return v.Screen }, -1, notSet), true
 	}
 	if key, ok := strings.CutPrefix(string(d), PropsPrefix); ok && key != "" {
-		x := eventDim(func(e *column.Events) []uint32 { return e.Props }, none)
+		x := eventDim(func(e *session.Layer) []uint32 { return e.Props }, none)
 		x.key = key
 		return x, true
 	}
@@ -143,34 +146,44 @@ func (d *dim) text(s string) string {
 	return s
 }
 
-// memo holds, for one segment, the number that each dictionary text has among
-// the values of a dimension; 0 means not looked at yet.
-type memo []uint32
-
-// values gives the values of a dimension numbers, from 1, across segments.
+// values numbers the values of a dimension as the lexicon does: the value of a
+// text is another text. Not safe for concurrent use.
 type values struct {
-	dim   dim
-	ids   map[string]uint32
-	texts []string
+	dim     dim
+	lex     *session.Lexicon
+	missing uint32
+	memo    []uint32 // value of a text, plus 1; 0 is not looked at; unused where the text is the value
 }
 
-func newValues(d dim) *values { return &values{dim: d, ids: map[string]uint32{}, texts: []string{""}} }
+func newValues(d dim, lex *session.Lexicon) *values {
+	return &values{dim: d, lex: lex, missing: lex.ID(d.missing)}
+}
 
-// of gives the number of the value behind text number n of dict.
-func (v *values) of(m memo, dict []string, n uint32) uint32 {
-	if id := m[n]; id != 0 {
-		return id
+// whole tells whether texts are values themselves.
+func (v *values) whole() bool { return v.dim.field < 0 && v.dim.key == "" }
+
+// upTo makes room for n texts.
+func (v *values) upTo(n int) {
+	if !v.whole() && len(v.memo) < n {
+		v.memo = append(v.memo, make([]uint32, n-len(v.memo)+n/8)...)
 	}
-	s := v.dim.text(dict[n])
-	if s == "" {
-		s = v.dim.missing
+}
+
+// of gives the value that text n has.
+func (v *values) of(n uint32) uint32 {
+	if v.whole() {
+		if n == 0 {
+			return v.missing
+		}
+		return n
 	}
-	id, ok := v.ids[s]
-	if !ok {
-		id = uint32(len(v.texts))
-		v.ids[s] = id
-		v.texts = append(v.texts, s)
+	if id := v.memo[n]; id != 0 {
+		return id - 1
 	}
-	m[n] = id
+	id := v.missing
+	if s := v.dim.text(v.lex.Text(n)); s != "" {
+		id = v.lex.ID(s)
+	}
+	v.memo[n] = id + 1
 	return id
 }

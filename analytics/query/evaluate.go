@@ -2,7 +2,6 @@ package query
 
 import (
 	"context"
-	"math"
 	"slices"
 	"sort"
 
@@ -10,33 +9,8 @@ import (
 	"footfall/analytics/calendar"
 	"footfall/analytics/column"
 	"footfall/analytics/entry"
-	"footfall/analytics/site"
+	"footfall/analytics/session"
 )
-
-// Blocks gives the blocks that a view names but does not hold. Safe for
-// concurrent use; what it gives is immutable.
-type Blocks interface {
-	Events(ctx context.Context, id analytics.SiteID, r site.Ref) (*column.Events, error)
-	Visits(ctx context.Context, id analytics.SiteID, r site.Ref) (*column.Visits, error)
-}
-
-// Evaluate answers q from the view. It is exact: no sampling, no sketch. It
-// stops with ctx. The rules by which visits count in buckets are written in
-// docs/reference/metrics.md.
-func Evaluate(ctx context.Context, view *site.View, src Blocks, q *Question) (*Answer, error) {
-	q = landing(q)
-	ev := &evaluation{ctx: ctx, view: view, src: src, q: q}
-	if err := ev.prepare(); err != nil {
-		return nil, err
-	}
-	if err := ev.run(); err != nil {
-		return nil, err
-	}
-	if err := ev.byEntryAndExit(); err != nil {
-		return nil, err
-	}
-	return ev.answer()
-}
 
 // landing rewrites a hostname filter beside visit dimensions to the landing
 // host, which is what it means there.
@@ -49,73 +23,37 @@ func landing(q *Question) *Question {
 	return &c
 }
 
-// group is one row in the making.
-type group struct {
-	bucket int32  // index into buckets, -1 without a time dimension
-	visit  uint32 // tuple of visit dimensions
-	event  uint32 // tuple of event dimensions
-
-	pageviews, events     uint64
-	visits, visitors      uint64
-	sessions              uint64 // visits that bounce, duration and views per visit are taken over
-	bounces, sessionViews uint64
-	durations             uint64 // visits whose duration counts here
-	durationMS            int64
-	entries               uint64
-	scrollSum, scrolls    uint64
-	engagedMS             uint64
-	engaged, viewing      uint64 // engagement rows; visits with a page view
-	revenue               map[string]money
-}
-
-type money struct {
-	sum   int64
-	count int64
-}
-
+// evaluation answers one question.
 type evaluation struct {
-	ctx  context.Context
-	view *site.View
-	src  Blocks
-	q    *Question
+	ctx     context.Context
+	picture *Picture
+	q       *Question
 
 	filter   *filter
 	buckets  []calendar.Bucket
-	hourly   bool
-	timeAt   int // place of the time dimension, -1
+	hourly   bool // time:hour or time:minute
+	timeAt   int  // place of the time dimension, -1
+	goalAt   int  // place of event:goal, -1
 	visitAt  []int
-	eventAt  []int
-	visitVal []*values
-	eventVal []*values
-	visitTup *tuples
-	eventTup *tuples
+	eventAt  []int // the goal last, if there is one
+	visitDim []dim
+	eventDim []dim
 
 	byEvents                             bool // visits are those with a matching event
 	needEvents                           bool
-	needTable                            bool
 	wantVisits                           bool
 	wantScroll, wantEngaged, wantRevenue bool
+	scrollGoals                          bool // engagements can count visits
+	wanted                               []int
+	rowsMax                              int
+	shape                                string // of what a day gives, "" if nothing of it is remembered
 
-	rowsMax int
-	full    bool // there are more rows than that
-	groups  []group
-	byKey   map[[3]uint32]uint32
-	last    [3]uint32
-	lastG   uint32
-
-	visitPairs, visitorPairs, sessionPairs, viewPairs pairs
-	scrolls                                           map[scrollKey]uint8
-	tables                                            map[int32]*table
-	hint                                              int
-	override                                          map[Metric]map[string]Value // rows of sub-questions by dims
-	overrideAll                                       map[Metric]bool
-	everyone                                          float64
-}
-
-type scrollKey struct {
-	group   uint32
-	visitor uint64
-	page    string
+	total       *tally
+	lasting     *uniques
+	override    map[Metric]map[string]Value // rows of sub-questions by dims
+	overrideAll map[Metric]bool
+	everyone    float64
+	lastScrolls map[scrollKey]uint8
 }
 
 func (ev *evaluation) has(ms ...Metric) bool {
@@ -129,11 +67,11 @@ func (ev *evaluation) has(ms ...Metric) bool {
 
 func (ev *evaluation) prepare() error {
 	q := ev.q
-	f, err := compile(q.Filter)
+	f, err := compile(q.Filter, ev.picture.Days.Lexicon())
 	if err != nil {
 		return err
 	}
-	ev.filter, ev.timeAt = f, -1
+	ev.filter, ev.timeAt, ev.goalAt = f, -1, -1
 	ev.buckets = q.Buckets()
 	for i, name := range q.Dimensions {
 		d, ok := define(name)
@@ -141,464 +79,541 @@ func (ev *evaluation) prepare() error {
 		case !ok:
 			return analytics.Errorf(analytics.Invalid, "dimensions: unknown dimension %q", name)
 		case d.scope == timeScope:
-			ev.timeAt, ev.hourly = i, name == TimeHour
+			ev.timeAt, ev.hourly = i, name == TimeHour || name == TimeMinute
+		case d.scope == goalScope:
+			ev.goalAt = i
 		case d.scope == visitScope:
-			ev.visitAt = append(ev.visitAt, i)
-			ev.visitVal = append(ev.visitVal, newValues(d))
+			ev.visitAt, ev.visitDim = append(ev.visitAt, i), append(ev.visitDim, d)
 		default:
-			ev.eventAt = append(ev.eventAt, i)
-			ev.eventVal = append(ev.eventVal, newValues(d))
+			ev.eventAt, ev.eventDim = append(ev.eventAt, i), append(ev.eventDim, d)
 		}
+	}
+	if ev.goalAt >= 0 {
+		ev.eventAt = append(ev.eventAt, ev.goalAt)
 	}
 	if len(ev.visitAt) > tupleMax || len(ev.eventAt) > tupleMax {
 		return analytics.Errorf(analytics.Invalid, "dimensions: more than %d of one kind", tupleMax)
 	}
-	ev.visitTup, ev.eventTup = newTuples(len(ev.visitAt)), newTuples(len(ev.eventAt))
-	ev.byEvents = len(ev.eventAt) > 0 || len(f.events) > 0
-	ev.wantVisits = ev.has(Visitors, Visits, ViewsPerVisit, BounceRate, VisitDuration, Percentage, Entries, Exits, ExitRate)
+	ev.byEvents = len(ev.eventAt) > 0 || f.needsEvents()
+	ev.wantVisits = ev.has(Visitors, Visits, ViewsPerVisit, BounceRate, VisitDuration, Percentage, Entries, Exits, ExitRate, ConversionRate, GroupConversionRate)
 	ev.wantScroll, ev.wantEngaged = ev.has(ScrollDepth), ev.has(TimeOnPage)
 	ev.wantRevenue = ev.has(TotalRevenue, AverageRevenue)
+	ev.scrollGoals = f.scroll && f.needsEvents() || ev.goalAt >= 0 && slices.ContainsFunc(q.Goals, func(g *Goal) bool { return g.Kind == analytics.GoalScroll })
 	ev.needEvents = ev.byEvents || ev.has(Pageviews, Events) || ev.wantScroll || ev.wantEngaged || ev.wantRevenue
-	ev.needTable = len(f.visits) > 0 || len(ev.visitAt) > 0 || ev.byEvents && ev.wantVisits || ev.wantScroll
-	ev.byKey = make(map[[3]uint32]uint32)
 	if ev.rowsMax = q.RowsMax; ev.rowsMax == 0 {
 		ev.rowsMax = RowsMaxDefault
 	}
-	ev.tables = make(map[int32]*table)
-	ev.scrolls = make(map[scrollKey]uint8)
-	if ev.timeAt < 0 && len(ev.visitAt) == 0 && len(ev.eventAt) == 0 {
-		ev.group(-1, 0, 0) // a total has its row whatever there is
+	ev.wanted = ev.counters()
+	ev.shape = ev.memoShape()
+	ev.total, ev.lasting = ev.newTally(), newUniques(uniquesMax)
+	if len(q.Dimensions) == 0 {
+		ev.total.group(key{bucket: -1}) // a total has its row whatever there is
 	}
 	return nil
 }
 
-// group finds or makes the group of a key.
-func (ev *evaluation) group(bucket int32, visit, event uint32) uint32 {
-	key := [3]uint32{uint32(bucket), visit, event}
-	if key == ev.last && len(ev.groups) > 0 {
-		return ev.lastG
+// counters lists what has to be counted for the metrics. Whether there was
+// anything in a group is told by events, visits and engagements.
+func (ev *evaluation) counters() []int {
+	var on [counters]bool
+	set := func(cs ...int) {
+		for _, c := range cs {
+			on[c] = true
+		}
 	}
-	g, ok := ev.byKey[key]
-	if !ok && len(ev.groups) >= ev.rowsMax {
-		ev.full = true // noticed at the end of the segment
-		return ev.lastG
+	for _, m := range ev.q.Metrics {
+		switch m {
+		case Visitors, Percentage, ConversionRate, GroupConversionRate:
+			set(nVisitors, nVisits)
+		case Visits:
+			set(nVisits)
+		case Pageviews:
+			set(nPageviews)
+		case Events:
+			set(nEvents)
+		case ViewsPerVisit:
+			set(nSessionViews, nSessions)
+		case BounceRate:
+			set(nBounces, nSessions)
+		case VisitDuration:
+			set(nDurationMS, nDurations)
+		case Entries, Exits, ExitRate:
+			set(nEntries, nVisits)
+		case ScrollDepth:
+			set(nScrollSum, nScrolls, nEngaged)
+		case TimeOnPage:
+			set(nEngagedMS, nEngaged, nViewing)
+		}
 	}
-	if !ok {
-		g = uint32(len(ev.groups))
-		ev.byKey[key] = g
-		ev.groups = append(ev.groups, group{bucket: bucket, visit: visit, event: event})
+	if ev.needEvents {
+		set(nEvents)
 	}
-	ev.last, ev.lastG = key, g
-	return g
+	if ev.wantVisits {
+		set(nVisits)
+		if ev.byEvents && ev.timeAt >= 0 {
+			set(nSessions)
+		}
+	}
+	var out []int
+	for c := range on {
+		if on[c] {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
-// bucket finds the bucket of a time inside the range; -1 without a time
-// dimension.
-func (ev *evaluation) bucket(t int64) int32 {
-	if ev.timeAt < 0 {
-		return -1
-	}
-	if b := &ev.buckets[ev.hint]; t >= b.From && t < b.To {
-		return int32(ev.hint)
-	}
-	i := sort.Search(len(ev.buckets), func(i int) bool { return ev.buckets[i].To > t })
-	if i == len(ev.buckets) {
-		i--
-	}
-	ev.hint = i
-	return int32(i)
+func (ev *evaluation) newTally() *tally {
+	return newTally(ev.wanted, newTuples(len(ev.visitAt)), newTuples(len(ev.eventAt)), ev.rowsMax)
 }
 
-// clamp brings a time of a visit active in the range into it.
-func (ev *evaluation) clamp(t int64) int64 { return max(ev.q.From, min(t, ev.q.To-1)) }
+// tasksMax is how many pieces a question is cut into at most.
+const tasksMax = 8
 
+// run counts everything. Days are worked on apart from each other, because a
+// visitor counts once a day; those whose id lasts are told apart by lasting.
 func (ev *evaluation) run() error {
 	if ev.q.To <= ev.q.From {
 		return nil
 	}
-	if !ev.byEvents && ev.wantVisits {
-		for i := range ev.view.Days {
-			d := &ev.view.Days[i]
-			if d.Last >= ev.q.From && d.Start < ev.q.To {
-				if err := ev.countVisits(d); err != nil {
-					return err
-				}
-			}
+	todo := ev.recall(ev.picture.spans(ev.q.From, ev.q.To))
+	rows := 0
+	for _, p := range todo {
+		rows += p.rows
+	}
+	if err := ev.picture.afford(rows); err != nil {
+		return err
+	}
+	n := min(tasksMax, len(todo), 1+rows/lightRows)
+	parts := make([]*counting, n)
+	task := func(i int) {
+		parts[i] = ev.counting()
+		parts[i].err = parts[i].pieces(todo[len(todo)*i/n : len(todo)*(i+1)/n])
+	}
+	if err := ev.picture.fan(ev.ctx, rows, n, task); err != nil {
+		return err
+	}
+	for _, c := range parts {
+		if c.err != nil {
+			return c.err
 		}
 	}
-	if !ev.needEvents {
-		return nil
+	for _, c := range parts {
+		ev.take(c)
 	}
-	for i := range ev.view.Days {
-		d := &ev.view.Days[i]
-		if int64(d.Day+1)*column.DayMS <= ev.q.From || int64(d.Day)*column.DayMS >= ev.q.To {
-			continue
-		}
-		for j := range d.Events {
-			if err := ev.ctx.Err(); err != nil {
-				return err
-			}
-			b := &d.Events[j]
-			if b.To < ev.q.From || b.From >= ev.q.To {
-				continue
-			}
-			e := b.Events
-			if e == nil {
-				var err error
-				if e, err = ev.src.Events(ev.ctx, ev.view.Site, b.Ref); err != nil {
-					return err
-				}
-			}
-			if err := ev.countEvents(e); err != nil {
-				return err
-			}
-			if ev.full {
-				return ev.tooMany()
-			}
-		}
-		for n := range ev.tables {
-			if n < d.Day-3 || n > d.Day+3 {
-				delete(ev.tables, n)
-			}
-		}
+	for k, depth := range ev.lastScrolls {
+		ev.total.inc(k.group, nScrollSum, uint64(depth))
+		ev.total.inc(k.group, nScrolls, 1)
 	}
-	for k, depth := range ev.scrolls {
-		ev.groups[k.group].scrollSum += uint64(depth)
-		ev.groups[k.group].scrolls++
+	if ev.total.full {
+		return ev.tooMany()
 	}
 	return nil
 }
 
-// eachVisits calls fn for every segment of visits filed under a day that may be
-// active after From.
-func (ev *evaluation) eachVisits(d *site.ViewDay, all bool, fn func(*column.Visits) error) error {
-	for i := range d.Filed {
-		if err := ev.ctx.Err(); err != nil {
-			return err
+// take adds what one counting found.
+func (ev *evaluation) take(c *counting) {
+	moved := ev.total.merge(c.t, nil)
+	ev.lasting.merge(c.lasting, moved)
+	for k, depth := range c.lastScrolls {
+		if ev.lastScrolls == nil {
+			ev.lastScrolls = map[scrollKey]uint8{}
 		}
-		f := &d.Filed[i]
-		if !all && (f.Last < ev.q.From || f.Start >= ev.q.To) {
-			continue
-		}
-		v := f.Visits
-		if v == nil {
-			var err error
-			if v, err = ev.src.Visits(ev.ctx, ev.view.Site, f.Ref); err != nil {
-				return err
-			}
-		}
-		if err := fn(v); err != nil {
-			return err
+		k.group = moved[k.group]
+		ev.lastScrolls[k] = max(ev.lastScrolls[k], depth)
+	}
+	for _, d := range c.alone {
+		d.block.days = append(d.block.days, d.t)
+		if d.block.open--; d.block.open == 0 {
+			ev.addBlock(d.block)
 		}
 	}
-	return nil
-}
-
-// countVisits counts whole visits, active in the range, of one day.
-func (ev *evaluation) countVisits(d *site.ViewDay) error {
-	return ev.eachVisits(d, false, func(v *column.Visits) error {
-		memos := ev.filter.visitMemos(v)
-		valMemos := memosOf(ev.visitVal, len(v.Dict))
-		for i := range v.Number {
-			if v.Start[i] >= ev.q.To || v.LastEvent[i] < ev.q.From || !v.Counts(i) {
-				continue
-			}
-			if ev.filter.root != nil && !ev.filter.root.matchVisit(ev.filter.mask(v, memos, i)) {
-				continue
-			}
-			tup := ev.visitTuple(v, valMemos, i)
-			last := ev.bucket(ev.clamp(v.LastEvent[i]))
-			if !ev.hourly {
-				ev.countVisit(ev.group(last, tup, 0), v, i)
-				ev.countDuration(ev.group(last, tup, 0), v, i)
-				continue
-			}
-			for b := ev.bucket(ev.clamp(v.Start[i])); b <= last; b++ {
-				ev.countVisit(ev.group(b, tup, 0), v, i)
-			}
-			ev.countDuration(ev.group(last, tup, 0), v, i)
+	for _, bl := range c.given { // days that turned out not to be kept
+		if bl.open--; bl.open == 0 {
+			ev.addBlock(bl)
 		}
-		if ev.full {
-			return ev.tooMany()
-		}
-		return nil
-	})
+	}
 }
 
 func (ev *evaluation) tooMany() error {
 	return analytics.Errorf(analytics.TooLarge, "dimensions: more than %d rows; ask for a shorter range or fewer dimensions, or filter", ev.rowsMax)
 }
 
-func (ev *evaluation) countVisit(g uint32, v *column.Visits, i int) {
-	x := &ev.groups[g]
-	x.visits++
-	if ev.visitorPairs.add(g, v.Visitor[i]) {
-		x.visitors++
-	}
-	ev.countSession(x, v, i)
+// counting counts some of the days. Its parts are its own.
+type counting struct {
+	ev       *evaluation
+	filter   *filter
+	goals    []*goalTest
+	goalName []uint32 // of goals, numbers of the lexicon
+	visitVal []*values
+	eventVal []*values
+	t        *tally
+	lasting  *uniques
+	hint     int // bucket found last
+
+	// What was seen last in each group, by number of group: visits, visitors and so
+	// on are counted once because all of a visit, and all visits of a visitor, come
+	// one after the other.
+	seen        []stamps
+	visitSeq    uint32
+	visitorSeq  uint32
+	visitor     uint64
+	hasVisitor  bool
+	scrolls     map[scrollKey]uint8
+	lastScrolls map[scrollKey]uint8 // of visitors whose id lasts
+	named       bool                // the visitor in hand is such a one
+
+	err   error
+	alone []kept   // days to be remembered
+	given []*block // of days that cannot be, because ids in them last
 }
 
-func (ev *evaluation) countSession(x *group, v *column.Visits, i int) {
-	x.sessions++
-	x.sessionViews += uint64(v.Views[i])
-	if v.Bounced(i) {
-		x.bounces++
-	}
-	if v.Views[i] > 0 {
-		x.entries++
-	}
+// kept is what one day counted.
+type kept struct {
+	t     *tally
+	block *block
 }
 
-func (ev *evaluation) countDuration(g uint32, v *column.Visits, i int) {
-	x := &ev.groups[g]
-	x.durations++
-	x.durationMS += v.LastEvent[i] - v.Start[i]
+// stamps are the sequence numbers of what a group counted last.
+type stamps struct{ visit, visitor, session, view uint32 }
+
+type scrollKey struct {
+	group   uint32
+	page    uint32
+	visitor uint64 // 0 for the visitor in hand
 }
 
-func (ev *evaluation) visitTuple(v *column.Visits, memos []memo, i int) uint32 {
-	if len(ev.visitVal) == 0 {
-		return 0
+func (ev *evaluation) counting() *counting {
+	lex := ev.picture.Days.Lexicon()
+	c := &counting{ev: ev, filter: ev.filter.clone(), t: ev.newTally(), lasting: newUniques(uniquesMax), scrolls: map[scrollKey]uint8{}}
+	for _, d := range ev.visitDim {
+		c.visitVal = append(c.visitVal, newValues(d, lex))
 	}
-	var ids [tupleMax]uint32
-	for k, val := range ev.visitVal {
-		ids[k] = val.of(memos[k], v.Dict, val.dim.visit(v)[i])
+	for _, d := range ev.eventDim {
+		c.eventVal = append(c.eventVal, newValues(d, lex))
 	}
-	return ev.visitTup.of(ids)
-}
-
-func memosOf(vals []*values, dict int) []memo {
-	out := make([]memo, len(vals))
-	for i := range out {
-		out[i] = make(memo, dict)
-	}
-	return out
-}
-
-func (f *filter) visitMemos(v *column.Visits) []tested {
-	out := make([]tested, len(f.visits))
-	for i := range out {
-		out[i] = make(tested, len(v.Dict))
-	}
-	return out
-}
-
-// table finds visits of a day by number.
-type table struct {
-	segs []*column.Visits
-	ref  []uint64 // segment and row, plus 1; 0 is none
-	mask []uint64
-	tup  []uint32
-}
-
-func (t *table) row(n uint32) (*column.Visits, int, bool) {
-	if int(n) >= len(t.ref) || t.ref[n] == 0 {
-		return nil, 0, false
-	}
-	r := t.ref[n] - 1
-	return t.segs[r>>32], int(uint32(r)), true
-}
-
-func (ev *evaluation) tableOf(day int32) (*table, error) {
-	if t, ok := ev.tables[day]; ok {
-		return t, nil
-	}
-	t := &table{}
-	ev.tables[day] = t
-	i := sort.Search(len(ev.view.Days), func(i int) bool { return ev.view.Days[i].Day >= day })
-	if i == len(ev.view.Days) || ev.view.Days[i].Day != day {
-		return t, nil
-	}
-	d := &ev.view.Days[i]
-	t.ref = make([]uint64, d.Visits)
-	if len(ev.filter.visits) > 0 {
-		t.mask = make([]uint64, d.Visits)
-	}
-	if len(ev.visitVal) > 0 {
-		t.tup = make([]uint32, d.Visits)
-	}
-	return t, ev.eachVisits(d, true, func(v *column.Visits) error {
-		memos := ev.filter.visitMemos(v)
-		valMemos := memosOf(ev.visitVal, len(v.Dict))
-		s := uint64(len(t.segs)) << 32
-		t.segs = append(t.segs, v)
-		for i, n := range v.Number {
-			t.ref[n] = s | uint64(i) + 1
-			if t.mask != nil {
-				t.mask[n] = ev.filter.mask(v, memos, i)
-			}
-			if t.tup != nil {
-				t.tup[n] = ev.visitTuple(v, valMemos, i)
-			}
+	if ev.goalAt >= 0 {
+		for _, g := range ev.q.Goals {
+			c.goals = append(c.goals, newGoalTest(g))
+			c.goalName = append(c.goalName, lex.ID(g.Name))
 		}
-		return nil
-	})
+	}
+	return c
 }
 
-// countEvents counts the matching events of one segment.
-func (ev *evaluation) countEvents(e *column.Events) error {
-	row := eventRow{e: e}
-	for _, l := range ev.filter.events {
-		row.memos = append(row.memos, make(tested, len(e.Dict)))
-		row.cols = append(row.cols, l.dim.event(e))
-	}
-	cols := make([][]uint32, len(ev.eventVal))
-	for k, val := range ev.eventVal {
-		cols[k] = val.dim.event(e)
-	}
-	memos := memosOf(ev.eventVal, len(e.Dict))
-	base := int64(e.Day) * column.DayMS
-	var t *table
-	tableDay := int32(math.MinInt32)
-	for i, at := range e.At {
-		ms := base + int64(at)
-		if ms < ev.q.From || ms >= ev.q.To {
+// pieces counts days, those to be remembered each by itself.
+func (c *counting) pieces(days []piece) error {
+	for _, p := range days {
+		if p.key == "" {
+			if err := c.day(p.day); err != nil {
+				return err
+			}
 			continue
 		}
-		kind := analytics.Kind(e.Kind[i] & column.KindMask)
-		row.engagement = kind == analytics.Engagement
-		if row.engagement && !ev.wantScroll && !ev.wantEngaged {
-			continue
+		one := *c // shares the memories of texts
+		one.t, one.lasting, one.seen, one.lastScrolls = c.ev.newTally(), newUniques(uniquesMax), nil, nil
+		one.alone, one.given, one.visitSeq, one.visitorSeq = nil, nil, 0, 0
+		if err := one.day(p.day); err != nil {
+			return err
 		}
-		var id column.VisitID
-		var tup uint32
-		if ev.needTable || ev.wantEngaged {
-			id = e.VisitID(i)
-			if to, ok := ev.view.Alias[id]; ok {
-				id = to
-			}
-		}
-		if ev.needTable {
-			if id.Day() != tableDay {
-				var err error
-				if t, err = ev.tableOf(id.Day()); err != nil {
-					return err
+		if one.lasting.n > 0 || one.lastScrolls != nil {
+			moved := c.t.merge(one.t, nil)
+			c.lasting.merge(one.lasting, moved)
+			for k, depth := range one.lastScrolls {
+				if c.lastScrolls == nil {
+					c.lastScrolls = map[scrollKey]uint8{}
 				}
-				tableDay = id.Day()
+				k.group = moved[k.group]
+				c.lastScrolls[k] = max(c.lastScrolls[k], depth)
 			}
-			if t.mask != nil {
-				row.mask = t.mask[id.Number()]
-			}
-			if t.tup != nil {
-				tup = t.tup[id.Number()]
-			}
-		}
-		row.i = i
-		if ev.filter.root != nil && !ev.filter.root.match(&row) {
+			c.given = append(c.given, p.block)
 			continue
 		}
-		var evt uint32
-		if len(cols) > 0 {
-			var ids [tupleMax]uint32
-			for k, val := range ev.eventVal {
-				ids[k] = val.of(memos[k], e.Dict, cols[k][i])
-			}
-			evt = ev.eventTup.of(ids)
+		t := c.ev.keep(one.t)
+		if n := t.bytes() + len(p.key); n <= memoBytesMax {
+			c.ev.picture.Days.Remember(p.key, t, n)
 		}
-		g := ev.group(ev.bucket(ms), tup, evt)
-		if row.engagement {
-			ev.countEngagement(g, t, id, e, i)
-			continue
-		}
-		x := &ev.groups[g]
-		x.events++
-		if kind == analytics.Pageview {
-			x.pageviews++
-			if ev.wantEngaged && ev.viewPairs.add(g, uint64(id)) {
-				x.viewing++
-			}
-		}
-		if ev.wantRevenue && e.Revenue[i] != 0 {
-			x.addRevenue(e.Dict[e.Revenue[i]])
-		}
-		if ev.byEvents && ev.wantVisits {
-			ev.countMatched(g, t, id, tup, evt)
-		}
+		c.alone = append(c.alone, kept{t, p.block})
 	}
 	return nil
 }
 
-// countMatched counts the visit of a matching event, once in its group.
-func (ev *evaluation) countMatched(g uint32, t *table, id column.VisitID, tup, evt uint32) {
-	if !ev.visitPairs.add(g, uint64(id)) {
-		return
+// day counts the visits of one day.
+func (c *counting) day(day int32) error {
+	ev := c.ev
+	d, err := ev.picture.day(ev.ctx, day)
+	if err != nil {
+		return err
 	}
-	v, i, ok := t.row(id.Number())
-	if !ok {
-		return
-	}
-	x := &ev.groups[g]
-	x.visits++
-	if ev.visitorPairs.add(g, v.Visitor[i]) {
-		x.visitors++
-	}
-	if ev.timeAt < 0 {
-		ev.countSession(x, v, i)
-		ev.countDuration(g, v, i)
-		return
-	}
-	// Figures of the whole visit count in its last bucket only.
-	whole := ev.group(ev.bucket(ev.clamp(v.LastEvent[i])), tup, evt)
-	if ev.sessionPairs.add(whole, uint64(id)) {
-		ev.countSession(&ev.groups[whole], v, i)
-		ev.countDuration(whole, v, i)
-	}
-}
-
-func (ev *evaluation) countEngagement(g uint32, t *table, id column.VisitID, e *column.Events, i int) {
-	x := &ev.groups[g]
-	x.engagedMS += uint64(e.Engaged[i])
-	x.engaged++
-	if !ev.wantScroll || e.Scroll[i] == analytics.ScrollNone {
-		return
-	}
-	v, r, ok := t.row(id.Number())
-	if !ok {
-		return
-	}
-	k := scrollKey{g, v.Visitor[r], e.Dict[e.Page[i]]}
-	if d, ok := ev.scrolls[k]; !ok || e.Scroll[i] > d {
-		ev.scrolls[k] = e.Scroll[i]
-	}
-}
-
-func (x *group) addRevenue(text string) {
-	currency, amount := entry.Money(text)
-	if x.revenue == nil {
-		x.revenue = make(map[string]money)
-	}
-	m := x.revenue[currency]
-	m.sum += amount
-	m.count++
-	x.revenue[currency] = m
-}
-
-// tupleMax is how many dimensions of one scope can be asked for at once; doors
-// allow no more in all.
-const tupleMax = 8
-
-// tuples gives combinations of value numbers a number.
-type tuples struct {
-	n    int
-	ids  map[[tupleMax]uint32]uint32
-	list [][tupleMax]uint32
-}
-
-func newTuples(n int) *tuples {
-	return &tuples{n: n, ids: map[[tupleMax]uint32]uint32{}, list: make([][tupleMax]uint32, 1)}
-}
-
-func (t *tuples) of(ids [tupleMax]uint32) uint32 {
-	if t.n == 1 {
-		for int(ids[0]) >= len(t.list) {
-			t.list = append(t.list, [tupleMax]uint32{uint32(len(t.list))})
+	c.hasVisitor = false
+	err = d.Runs(func(l *session.Layer, from, to int) error {
+		if err := ev.ctx.Err(); err != nil {
+			return err
 		}
-		return ids[0]
+		c.run(l, from, to)
+		if c.t.full {
+			return ev.tooMany()
+		}
+		return nil
+	})
+	c.endVisitor()
+	return err
+}
+
+func (c *counting) run(l *session.Layer, first, end int) {
+	ev := c.ev
+	n := ev.picture.Days.Lexicon().Len()
+	for _, v := range c.visitVal {
+		v.upTo(n)
 	}
-	n, ok := t.ids[ids]
-	if !ok {
-		n = uint32(len(t.list))
-		t.ids[ids] = n
-		t.list = append(t.list, ids)
+	for _, v := range c.eventVal {
+		v.upTo(n)
 	}
-	return n
+	for _, g := range c.goals {
+		g.upTo(n)
+	}
+	r := c.filter.row(l, ev.q.From, ev.q.To)
+	visitOnly := !c.filter.needsEvents() // the filter says the same of all events of a visit
+	for i := first; i < end; i++ {
+		if l.Start[i] >= ev.q.To || l.Last[i] < ev.q.From || l.Hides(i) {
+			continue
+		}
+		r.visit(i)
+		if visitOnly && !c.filter.matchVisit(r) {
+			continue
+		}
+		c.enter(l, i)
+		var tup uint32
+		if len(c.visitVal) > 0 {
+			tup = c.visitTuple(l, i)
+		}
+		if ev.wantVisits && !ev.byEvents {
+			c.countVisit(l, i, tup)
+		}
+		if ev.needEvents {
+			c.countEvents(r, tup, visitOnly)
+		}
+	}
+}
+
+// enter notes which visit, and whose, is in hand.
+func (c *counting) enter(l *session.Layer, i int) {
+	c.visitSeq++
+	if !c.hasVisitor || l.Visitor[i] != c.visitor {
+		c.endVisitor()
+		c.visitor, c.hasVisitor = l.Visitor[i], true
+		c.visitorSeq++
+	}
+	c.named = c.ev.q.Lasting || l.Flags[i]&column.Named != 0
+}
+
+func (c *counting) endVisitor() {
+	if len(c.scrolls) == 0 {
+		return
+	}
+	for k, depth := range c.scrolls {
+		c.t.inc(k.group, nScrollSum, uint64(depth))
+		c.t.inc(k.group, nScrolls, 1)
+	}
+	clear(c.scrolls)
+}
+
+func (c *counting) visitTuple(l *session.Layer, i int) uint32 {
+	if len(c.visitVal) == 1 {
+		v := c.visitVal[0]
+		return v.of(v.dim.visit(l)[i])
+	}
+	var ids tuple
+	for k, v := range c.visitVal {
+		ids[k] = v.of(v.dim.visit(l)[i])
+	}
+	return c.t.visits.of(ids)
+}
+
+// group finds the group of a key, and makes room for what it saw last.
+func (c *counting) group(bucket int32, visit, event uint32) uint32 {
+	g := c.t.group(key{bucket, visit, event})
+	if int(g) >= len(c.seen) {
+		c.seen = append(c.seen, make([]stamps, int(g)+1-len(c.seen)+len(c.seen)/4)...)
+	}
+	return g
+}
+
+// bucket finds the bucket of a time inside the range; -1 without a time
+// dimension.
+func (c *counting) bucket(t int64) int32 {
+	if c.ev.timeAt < 0 {
+		return -1
+	}
+	buckets := c.ev.buckets
+	if b := &buckets[c.hint]; t >= b.From && t < b.To {
+		return int32(c.hint)
+	}
+	i := sort.Search(len(buckets), func(i int) bool { return buckets[i].To > t })
+	if i == len(buckets) {
+		i--
+	}
+	c.hint = i
+	return int32(i)
+}
+
+// clamp brings a time of a visit active in the range into it.
+func (c *counting) clamp(t int64) int64 { return max(c.ev.q.From, min(t, c.ev.q.To-1)) }
+
+// countVisit counts a whole visit where the question is not about events.
+func (c *counting) countVisit(l *session.Layer, i int, tup uint32) {
+	if l.LastEvent[i] < c.ev.q.From || l.Views[i]+l.Customs[i] == 0 {
+		return
+	}
+	last := c.bucket(c.clamp(l.LastEvent[i]))
+	g := c.group(last, tup, 0)
+	c.countWhole(g)
+	c.countSession(g, l, i)
+	c.countDuration(g, l, i)
+	if !c.ev.hourly {
+		return
+	}
+	for b := c.bucket(c.clamp(l.Start[i])); b < last; b++ {
+		g := c.group(b, tup, 0)
+		c.countWhole(g)
+		c.countSession(g, l, i)
+	}
+}
+
+// countWhole counts the visit in hand and its visitor in a group.
+func (c *counting) countWhole(g uint32) {
+	c.t.inc(g, nVisits, 1)
+	if c.named {
+		c.lasting.put(g, c.visitor)
+	} else if s := &c.seen[g]; s.visitor != c.visitorSeq {
+		s.visitor = c.visitorSeq
+		c.t.inc(g, nVisitors, 1)
+	}
+}
+
+func (c *counting) countSession(g uint32, l *session.Layer, i int) {
+	row := c.t.counts[int(g)*c.t.stride:][:c.t.stride]
+	place := &c.t.place
+	row[place[nSessions]]++
+	row[place[nSessionViews]] += uint64(l.Views[i])
+	if l.Bounced(i) {
+		row[place[nBounces]]++
+	}
+	if l.Views[i] > 0 {
+		row[place[nEntries]]++
+	}
+}
+
+func (c *counting) countDuration(g uint32, l *session.Layer, i int) {
+	c.t.inc(g, nDurations, 1)
+	c.t.inc(g, nDurationMS, uint64(l.LastEvent[i]-l.Start[i]))
+}
+
+// countEvents counts the events in the range of the visit in hand. matched says
+// that the filter holds for all of them.
+func (c *counting) countEvents(r *row, tup uint32, matched bool) {
+	ev, l := c.ev, r.l
+	from, to := ev.q.From, ev.q.To
+	engagements := ev.wantScroll || ev.wantEngaged || ev.scrollGoals
+	for e, end := int(l.FirstEvent[r.i]), int(l.FirstEvent[r.i+1]); e < end; e++ {
+		at := l.At[e]
+		if at < from || at >= to {
+			continue
+		}
+		kind := analytics.Kind(l.Kind[e] & column.KindMask)
+		if kind == analytics.Engagement && !engagements {
+			continue
+		}
+		if !matched && !c.filter.matchEvent(r, e) {
+			continue
+		}
+		bucket := c.bucket(at)
+		var ids tuple
+		for k, v := range c.eventVal {
+			ids[k] = v.of(v.dim.event(l)[e])
+		}
+		if c.goals == nil {
+			c.countEvent(r, e, kind, bucket, tup, c.t.events.of(ids), r.scrolled && !matched)
+			continue
+		}
+		for k, g := range c.goals {
+			if g.reached(c.filter.lex, l, e) {
+				ids[len(c.eventVal)] = c.goalName[k]
+				c.countEvent(r, e, kind, bucket, tup, c.t.events.of(ids), g.Kind == analytics.GoalScroll)
+			}
+		}
+	}
+}
+
+// countEvent counts one event in one group. An engagement that scrolled far
+// enough to reach a goal brings its visit.
+func (c *counting) countEvent(r *row, e int, kind analytics.Kind, bucket int32, tup, evt uint32, scrolled bool) {
+	ev, l := c.ev, r.l
+	if kind == analytics.Engagement {
+		if ev.wantScroll || ev.wantEngaged {
+			c.countEngagement(c.group(bucket, tup, evt), l, e)
+		}
+		if scrolled && ev.wantVisits {
+			c.countMatched(c.group(bucket, tup, evt), r, tup, evt)
+		}
+		return
+	}
+	g := c.group(bucket, tup, evt)
+	row := c.t.counts[int(g)*c.t.stride:][:c.t.stride]
+	row[c.t.place[nEvents]]++
+	if kind == analytics.Pageview {
+		row[c.t.place[nPageviews]]++
+		if s := &c.seen[g]; ev.wantEngaged && s.view != c.visitSeq {
+			s.view = c.visitSeq
+			row[c.t.place[nViewing]]++
+		}
+	}
+	if ev.wantRevenue && l.Revenue[e] != 0 {
+		currency, amount := entry.Money(c.filter.lex.Text(l.Revenue[e]))
+		c.t.pay(g, currency, amount, 1)
+	}
+	if ev.byEvents && ev.wantVisits {
+		c.countMatched(g, r, tup, evt)
+	}
+}
+
+// countMatched counts the visit of a matching event, once in its group. Figures
+// of the whole visit count in its last bucket only.
+func (c *counting) countMatched(g uint32, r *row, tup, evt uint32) {
+	s := &c.seen[g]
+	if s.visit == c.visitSeq {
+		return
+	}
+	s.visit = c.visitSeq
+	c.countWhole(g)
+	if c.ev.timeAt < 0 {
+		c.countSession(g, r.l, r.i)
+		c.countDuration(g, r.l, r.i)
+		return
+	}
+	whole := c.group(c.bucket(c.clamp(r.l.LastEvent[r.i])), tup, evt)
+	if s := &c.seen[whole]; s.session != c.visitSeq {
+		s.session = c.visitSeq
+		c.countSession(whole, r.l, r.i)
+		c.countDuration(whole, r.l, r.i)
+	}
+}
+
+func (c *counting) countEngagement(g uint32, l *session.Layer, e int) {
+	c.t.inc(g, nEngagedMS, uint64(l.Engaged[e]))
+	c.t.inc(g, nEngaged, 1)
+	if !c.ev.wantScroll || l.Scroll[e] == analytics.ScrollNone {
+		return
+	}
+	k := scrollKey{group: g, page: l.Page[e]}
+	m := c.scrolls
+	if c.named {
+		if c.lastScrolls == nil {
+			c.lastScrolls = map[scrollKey]uint8{}
+		}
+		m, k.visitor = c.lastScrolls, c.visitor
+	}
+	if d, ok := m[k]; !ok || l.Scroll[e] > d {
+		m[k] = l.Scroll[e]
+	}
 }

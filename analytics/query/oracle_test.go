@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"sort"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"footfall/analytics/column"
 	"footfall/analytics/entry"
 	"footfall/analytics/query"
+	"footfall/analytics/session"
 	"footfall/analytics/site"
 )
 
@@ -26,10 +28,25 @@ type traffic struct {
 	records map[site.Ref][]byte
 	events  []analytics.Event // accepted, in order of arrival
 	index   uint64
+	days    *session.Plain
 }
 
 func newTraffic(t *testing.T) *traffic {
-	return &traffic{t: t, machine: site.New(1), records: map[site.Ref][]byte{}}
+	tr := &traffic{t: t, machine: site.New(1), records: map[site.Ref][]byte{}}
+	tr.days = session.NewPlain(tr)
+	return tr
+}
+
+// picture shows the site as it is now.
+func (tr *traffic) picture() *query.Picture {
+	return &query.Picture{View: tr.machine.View(), Days: tr.days, Fan: func(_ context.Context, n int, task func(int)) error {
+		var all sync.WaitGroup
+		for i := range n {
+			all.Go(func() { task(i) })
+		}
+		all.Wait()
+		return nil
+	}}
 }
 
 // send applies events as one log entry and gives what became of each.
@@ -117,6 +134,14 @@ func (v *oracleVisit) views() (out []analytics.Event) {
 		}
 	}
 	return out
+}
+
+// who tells visitors apart: those whose id does not last are others every day.
+func (v *oracleVisit) who(lasting bool) string {
+	if lasting || v.first.Named {
+		return fmt.Sprint(v.visitor)
+	}
+	return fmt.Sprint(v.visitor, "@", column.DayOf(v.first.Time))
 }
 
 func (v *oracleVisit) last() int64 { return v.events[len(v.events)-1].Time }
@@ -381,7 +406,7 @@ func oracle(events []analytics.Event, q query.Question, m query.Metric) map[stri
 				row := key(v, e, label(e.Time))
 				switch m {
 				case query.Visitors:
-					note(row, fmt.Sprint(v.visitor))
+					note(row, v.who(q.Lasting))
 				case query.Visits:
 					note(row, fmt.Sprintf("%p", v))
 				}
@@ -400,7 +425,7 @@ func oracle(events []analytics.Event, q query.Question, m query.Metric) map[stri
 			for row := range rows {
 				switch m {
 				case query.Visitors:
-					note(row, fmt.Sprint(v.visitor))
+					note(row, v.who(q.Lasting))
 				case query.Visits:
 					note(row, fmt.Sprintf("%p", v))
 				}
@@ -487,7 +512,7 @@ func pageFiltered(f *query.Filter) bool {
 func engine(t *testing.T, tr *traffic, q query.Question, m query.Metric) map[string]string {
 	t.Helper()
 	q.Metrics = []query.Metric{m}
-	a, err := query.Evaluate(context.Background(), tr.machine.View(), tr, &q)
+	a, err := tr.picture().Ask(context.Background(), &q)
 	if err != nil {
 		t.Fatal(err)
 	}

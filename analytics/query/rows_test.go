@@ -20,11 +20,11 @@ func TestAQuestionWithTooManyRowsIsRefused(t *testing.T) {
 	}
 	for _, d := range []query.Dimension{query.EventPage, query.Source} {
 		q := &query.Question{From: now, To: now + 1, Zone: time.UTC, Metrics: []query.Metric{query.Visitors}, Dimensions: []query.Dimension{d}, RowsMax: 12, Limit: 3}
-		if a, err := query.Evaluate(context.Background(), tr.machine.View(), tr, q); err != nil || a.TotalRows != 12 || len(a.Rows) != 3 {
+		if a, err := tr.picture().Ask(context.Background(), q); err != nil || a.TotalRows != 12 || len(a.Rows) != 3 {
 			t.Fatalf("%s: as many rows as are allowed: %v", d, err)
 		}
 		q.RowsMax = 11
-		_, err := query.Evaluate(context.Background(), tr.machine.View(), tr, q)
+		_, err := tr.picture().Ask(context.Background(), q)
 		if analytics.CodeOf(err) != analytics.TooLarge || !strings.HasPrefix(err.Error(), "dimensions: more than 11 rows") {
 			t.Fatalf("%s: one row too many: %v", d, err)
 		}

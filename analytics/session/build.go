@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sort"
@@ -79,8 +80,6 @@ type builder struct {
 	rows        map[int32][]uint32 // filing day -> visit number -> place in visits, plus 1
 	first, last int64
 
-	only map[column.VisitID]bool // only these visits; nil: all of the day
-
 	parts  []part
 	counts []uint32 // events of each visit
 }
@@ -105,7 +104,7 @@ func (b *builder) readVisits() error {
 		}
 		for j := range d.Filed {
 			f := &d.Filed[j]
-			if f.Start >= to || b.only != nil && f.Visits == nil {
+			if f.Start >= to {
 				continue
 			}
 			if err := b.ctx.Err(); err != nil {
@@ -128,9 +127,6 @@ func (b *builder) take(v *column.Visits, numbers uint32, from, to int64) {
 	var seg *segment
 	for i, n := range v.Number {
 		if v.Start[i] < from || v.Start[i] >= to || v.Flags[i]&column.Dead != 0 {
-			continue
-		}
-		if b.only != nil && !b.only[column.MakeVisitID(v.Day, n)] {
 			continue
 		}
 		if seg == nil {
@@ -230,26 +226,7 @@ func (b *builder) layer() *Layer {
 	for i := range order {
 		order[i] = uint32(i)
 	}
-	visitor := make([]uint64, n)
-	for i, s := range b.visits {
-		visitor[i] = s.seg.v.Visitor[s.row]
-	}
-	slices.SortFunc(order, func(x, y uint32) int {
-		if visitor[x] != visitor[y] {
-			if visitor[x] < visitor[y] {
-				return -1
-			}
-			return 1
-		}
-		s, t := b.visits[x], b.visits[y]
-		if c := s.seg.v.Start[s.row] - t.seg.v.Start[t.row]; c != 0 {
-			return int(max(-1, min(1, c)))
-		}
-		if b.id(s) < b.id(t) {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(order, func(x, y uint32) int { return b.compare(b.visits[x], b.visits[y]) })
 	l := newLayer(n)
 	place := make([]uint32, n) // in the layer
 	next := make([]uint32, n)  // where the next event of a visit goes
@@ -267,6 +244,12 @@ func (b *builder) layer() *Layer {
 	l.sortEvents()
 	l.share()
 	return l
+}
+
+// compare gives the order of visits in a layer.
+func (b *builder) compare(s, t source) int {
+	return cmp.Or(cmp.Compare(s.seg.v.Visitor[s.row], t.seg.v.Visitor[t.row]),
+		cmp.Compare(s.seg.v.Start[s.row], t.seg.v.Start[t.row]), cmp.Compare(b.id(s), b.id(t)))
 }
 
 func (b *builder) id(s source) column.VisitID {

@@ -34,6 +34,7 @@ const (
 	KindVisits = 2
 	KindWindow = 3 // ids of live events; period is the generation
 	KindIDs    = 4 // ids of events with given times; period is the UTC day
+	KindSeals  = 5 // closed months, one record
 )
 
 // Machine is the state of one site.
@@ -57,6 +58,15 @@ type Machine struct {
 	obsolete   []Ref // records replaced since the last flush
 	dirty      bool
 	view       *View
+
+	kept        int32  // days before it are closed: nothing is filed there, late events are refused
+	removals    uint64 // commands that took something away
+	removedAt   uint64 // index of the last Retain that took something
+	removedLast int64  // latest activity of anything that a Retain took, Unix ms
+	seals       []Seal // closed months in order, without holes
+	sealsDirty  bool   // differ from their record
+	outcomes    []outcome
+	removal     *removal // the command that records are being provided for
 }
 
 type dropKey struct {
@@ -69,8 +79,9 @@ type day struct {
 	n       int32
 	visits  uint32 // numbers given so far
 	events  uint32 // rows so far, engagements included
-	start   int64  // no visit filed here has an earlier event, Unix ms
-	last    int64  // nor a later one
+	start   int64  // no visit filed here has an earlier activity, Unix ms
+	last    int64  // nor a later activity
+	changed uint64 // see ViewDay.Changed
 	tail    *column.Events
 	blocks  []block // sealed, events
 	vblocks []block // sealed, visits
@@ -112,13 +123,19 @@ func (m *Machine) Dirty() bool { return m.dirty }
 func (m *Machine) First() int64 { return m.first }
 
 // Need lists the records that must be given to Provide before a Step with these
-// items: sealed visits that a late event may join, and the ids of a day into
-// which an event with a given time falls. Usually it is empty.
+// items: sealed visits that a late event may join, the ids of a day into which an
+// event with a given time falls, and what a command may have to rewrite. After
+// they were given it must be asked again, until it is empty; usually it is at
+// once.
 func (m *Machine) Need(now int64, items []entry.Item) []Ref {
+	if c := commandOf(items); c != nil {
+		return m.needOf(c)
+	}
+	m.removal = nil
 	var need []Ref
 	for i := range items {
 		it := &items[i]
-		if it.Drop {
+		if it.Drop || it.Command != entry.NoCommand {
 			continue
 		}
 		if it.Explicit {
@@ -156,8 +173,11 @@ func unique(refs []Ref) []Ref {
 }
 
 // Provide takes a record that Need named. Sealed visits become live again until
-// the next flush.
+// the next flush, except for a command, which keeps what it has to rewrite.
 func (m *Machine) Provide(r Ref, value []byte) error {
+	if m.removal != nil {
+		return m.removal.provide(m, r, value)
+	}
 	d := m.findDay(int32(r.Period))
 	if d == nil {
 		return errDamaged
@@ -208,9 +228,15 @@ func (m *Machine) Step(index uint64, now int64, items []entry.Item, out []analyt
 	}
 	m.applied, m.dirty, m.view = index, true, nil
 	m.now = max(m.now, now)
+	command := commandOf(items)
 	for i := range items {
-		out[i] = m.apply(&items[i])
+		if it := &items[i]; it.Command == entry.NoCommand {
+			out[i] = m.apply(it)
+		} else {
+			out[i] = m.command(it, it == command)
+		}
 	}
+	m.removal = nil
 	if len(m.visits) >= m.sealAt {
 		m.sealVisits()
 	}
@@ -226,6 +252,10 @@ func (m *Machine) apply(it *entry.Item) analytics.Reason {
 	}
 	t := it.Time
 	n := column.DayOf(t)
+	if n < m.kept {
+		m.drop(column.DayOf(m.now), analytics.DropTooOld.Number(), 1)
+		return analytics.DropTooOld
+	}
 	if it.Explicit {
 		if d := m.findDay(n); d != nil && d.ids.has(it.ID) {
 			return analytics.DropDuplicate
@@ -251,11 +281,15 @@ func (m *Machine) apply(it *entry.Item) analytics.Reason {
 		slot = m.begin(d, visitor, it)
 	}
 	v := &m.visits[slot]
+	m.markVisit(v)
 	v.note(&m.dict, it, page, host)
 	m.touch(slot)
-	filed := m.findDay(v.id.Day())
-	filed.start, filed.last = min(filed.start, v.start), max(filed.last, v.lastEvent)
+	m.markVisit(v)
+	if filed := m.findDay(v.id.Day()); t < filed.start {
+		filed.start = t // engagement before the first event
+	}
 	m.append(d, v.id, it, page, host)
+	d.changed = m.applied
 	m.remember(d, it)
 	if it.Kind != analytics.Engagement && (m.first == 0 || t < m.first) {
 		m.first = t
@@ -319,7 +353,10 @@ func (m *Machine) join(visitor uint64, t int64) int32 {
 
 func (m *Machine) merge(keep, gone int32) {
 	k, g := &m.visits[keep], &m.visits[gone]
+	m.markVisit(k)
+	m.markVisit(g)
 	k.absorb(g)
+	m.markVisit(k)
 	if m.alias == nil {
 		m.alias = make(map[column.VisitID]column.VisitID)
 	}
@@ -331,6 +368,24 @@ func (m *Machine) merge(keep, gone int32) {
 	m.alias[g.id] = k.id
 	m.touch(keep)
 	m.touch(gone)
+}
+
+// markVisit says that what questions see of the visit changes now, on the day
+// under which it is filed and on that in which it starts, and widens the bounds
+// of the former.
+func (m *Machine) markVisit(v *visit) {
+	filed := m.findDay(v.id.Day())
+	filed.changed = m.applied
+	filed.start, filed.last = min(filed.start, v.start), max(filed.last, v.last)
+	m.mark(column.DayOf(v.start))
+}
+
+// mark says that what questions see of a day changes now. A day that is not
+// there has nothing to be seen.
+func (m *Machine) mark(n int32) {
+	if d := m.findDay(n); d != nil {
+		d.changed = m.applied
+	}
 }
 
 // begin files a new visit under the day of its first event.

@@ -12,18 +12,25 @@ import (
 
 // The header of a site, one record, holds all that is live:
 //
-//	header = version(1)=1  applied now first sealedLast
-//	         days: count, then for each: n visits events start last chunk idChunks
+//	header = version(1)=2  applied now first sealedLast
+//	         kept removals removedAt removedLast  seals: count, then the last month if any
+//	         days: count, then for each: n visits events start last chunk idChunks changed
 //	               blocks and vblocks: count, then chunk rows from to each
 //	               ids not yet in a record: count(uvarint) and 8 bytes each
 //	         drops: count, then day reason n     alias: count, then two ids each
 //	         window: count, then number chunks and ids as above
+//	         outcomes: count, then index visits events each
 //	         segments: count, then length and a column block each: live events, live visits
 //	         crc32c(4) over all before
 //
-// Numbers are varints, signed where they can be negative. An ids record is
-// version(1)=1, count(uvarint), 8 bytes each, crc32c(4).
-const headerVersion = 1
+// Numbers are varints, signed where they can be negative. Version 1, which is
+// still read, has neither changed nor outcomes nor the line of kept. An ids record
+// is version(1)=1, count(uvarint), 8 bytes each, crc32c(4).
+const (
+	headerVersion  = 2
+	headerVersion1 = 1
+	idsVersion     = 1
+)
 
 var (
 	errDamaged = errors.New("site record: unknown or damaged format")
@@ -86,6 +93,10 @@ func (m *Machine) Flush() []Write {
 			delete(m.drops, k)
 		}
 	}
+	if m.sealsDirty {
+		out = append(out, Write{Ref: Ref{KindSeals, 0, 0}, Value: m.encodeSeals()})
+		m.sealsDirty = false
+	}
 	out = append(out, Write{Ref: Ref{KindHeader, 0, 0}, Value: m.encodeHeader()})
 	m.dirty, m.view = false, nil
 	return out
@@ -106,7 +117,7 @@ func (m *Machine) sealForFlush() {
 
 func encodeIDs(ids []uint64) []byte {
 	b := make([]byte, 0, 8*len(ids)+16)
-	b = append(b, headerVersion)
+	b = append(b, idsVersion)
 	b = appendIDs(b, ids)
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, crcTable))
 }
@@ -120,8 +131,8 @@ func appendIDs(b []byte, ids []uint64) []byte {
 }
 
 // checked verifies version and checksum and gives what lies between.
-func checked(b []byte) (*decoder, error) {
-	if len(b) < 5 || b[0] != headerVersion ||
+func checked(b []byte, version byte) (*decoder, error) {
+	if len(b) < 5 || b[0] != version ||
 		crc32.Checksum(b[:len(b)-4], crcTable) != binary.LittleEndian.Uint32(b[len(b)-4:]) {
 		return nil, errDamaged
 	}
@@ -129,7 +140,7 @@ func checked(b []byte) (*decoder, error) {
 }
 
 func decodeIDs(b []byte) ([]uint64, error) {
-	d, err := checked(b)
+	d, err := checked(b, idsVersion)
 	if err != nil {
 		return nil, err
 	}
@@ -146,6 +157,14 @@ func (m *Machine) encodeHeader() []byte {
 	i(m.now)
 	i(m.first)
 	i(m.sealedLast)
+	i(int64(m.kept))
+	u(m.removals)
+	u(m.removedAt)
+	i(m.removedLast)
+	u(uint64(len(m.seals)))
+	if n := len(m.seals); n > 0 {
+		i(int64(m.seals[n-1].Month))
+	}
 	u(uint64(len(m.days)))
 	for _, d := range m.days {
 		i(int64(d.n))
@@ -155,6 +174,7 @@ func (m *Machine) encodeHeader() []byte {
 		i(d.last)
 		u(uint64(d.chunk))
 		u(uint64(d.idChunks))
+		u(d.changed)
 		for _, blocks := range [][]block{d.blocks, d.vblocks} {
 			u(uint64(len(blocks)))
 			for _, bl := range blocks {
@@ -195,6 +215,12 @@ func (m *Machine) encodeHeader() []byte {
 		i(g.number)
 		u(uint64(g.chunks))
 		b = appendIDs(b, g.fresh)
+	}
+	u(uint64(len(m.outcomes)))
+	for _, o := range m.outcomes {
+		u(o.index)
+		u(o.visits)
+		u(o.events)
 	}
 	var segs [][]byte
 	for _, d := range m.days {
@@ -296,28 +322,66 @@ func (d *decoder) ids() []uint64 {
 	return out
 }
 
-// Restore makes the state from its header. window names the records that must
-// be given to ProvideWindow before the first Step.
-func Restore(id analytics.SiteID, header []byte) (m *Machine, window []Ref, err error) {
-	d, err := checked(header)
+// bytes cuts the next n bytes out; they refer into the record.
+func (d *decoder) bytes(n int) []byte {
+	if n < 0 || n > len(d.b) {
+		d.bad, d.b = true, nil
+		return nil
+	}
+	b := d.b[:n:n]
+	d.b = d.b[n:]
+	return b
+}
+
+// restoreTop reads a header up to and with its days.
+func restoreTop(id analytics.SiteID, header []byte) (m *Machine, d *decoder, old bool, err error) {
+	d, err = checked(header, headerVersion)
 	if err != nil {
-		return nil, nil, err
+		if d, err = checked(header, headerVersion1); err != nil {
+			return nil, nil, false, err
+		}
+		old = true
 	}
 	m = New(id)
 	m.applied, m.now, m.first, m.sealedLast = d.u(), d.i(), d.i(), d.i()
-	for n := d.count(); n > 0; n-- {
+	if !old {
+		m.kept, m.removals, m.removedAt, m.removedLast = int32(d.i()), d.u(), d.u(), d.i()
+		if n := d.count(); n > 0 {
+			m.seals = make([]Seal, n) // until their record is provided
+			m.seals[n-1].Month = int32(d.i())
+		}
+	}
+	for n := d.count(); n > 0 && !d.bad; n-- {
 		x := &day{n: int32(d.i()), visits: uint32(d.u()), events: uint32(d.u()), start: d.i(), last: d.i(), chunk: uint32(d.u()), idChunks: uint32(d.u())}
+		if !old {
+			x.changed = d.u()
+		}
 		for _, blocks := range []*[]block{&x.blocks, &x.vblocks} {
-			for k := d.count(); k > 0; k-- {
+			for k := d.count(); k > 0 && !d.bad; k-- {
 				*blocks = append(*blocks, block{chunk: uint32(d.u()), rows: uint32(d.u()), from: d.i(), to: d.i(), written: true})
 			}
 		}
 		x.fresh = d.ids()
+		m.days = append(m.days, x)
+	}
+	return m, d, old, d.err()
+}
+
+// Restore makes the state from its header. records names those that must be
+// given to ProvideWindow before the first Step.
+func Restore(id analytics.SiteID, header []byte) (m *Machine, records []Ref, err error) {
+	m, d, old, err := restoreTop(id, header)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(m.seals) > 0 {
+		records = append(records, Ref{Kind: KindSeals})
+	}
+	for _, x := range m.days {
 		for _, id := range x.fresh {
 			x.ids.add(id)
 		}
 		x.idsLoaded = x.idChunks == 0
-		m.days = append(m.days, x)
 	}
 	for n := d.count(); n > 0; n-- {
 		k := dropKey{int32(d.i()), int(d.u())}
@@ -340,9 +404,14 @@ func Restore(id analytics.SiteID, header []byte) (m *Machine, window []Ref, err 
 			g.set.add(id)
 		}
 		for c := uint32(0); c < g.chunks && !d.bad; c++ {
-			window = append(window, Ref{KindWindow, uint32(g.number), c})
+			records = append(records, Ref{KindWindow, uint32(g.number), c})
 		}
 		m.window.gens = append(m.window.gens, g)
+	}
+	if !old {
+		for n := d.count(); n > 0; n-- {
+			m.outcomes = append(m.outcomes, outcome{index: d.u(), visits: d.u(), events: d.u()})
+		}
 	}
 	for n := d.count(); n > 0; n-- {
 		l := d.count()
@@ -356,7 +425,27 @@ func Restore(id analytics.SiteID, header []byte) (m *Machine, window []Ref, err 
 		}
 	}
 	m.sealAt = max(visitsSealMin, 2*len(m.visits))
-	return m, window, d.err()
+	if old {
+		m.widen()
+	}
+	return m, records, d.err()
+}
+
+// widen gives the days of a header of version 1 what it did not say: when they
+// changed last, and bounds that hold engagements too.
+func (m *Machine) widen() {
+	for _, d := range m.days {
+		d.changed = m.applied
+		d.start -= analytics.VisitGapMS
+		for i := range d.vblocks {
+			d.last = max(d.last, d.vblocks[i].to)
+		}
+	}
+	for i := range m.visits {
+		v := &m.visits[i]
+		d := m.findDay(v.id.Day())
+		d.last = max(d.last, v.last)
+	}
 }
 
 func (m *Machine) restoreSegment(b []byte) error {
@@ -389,6 +478,9 @@ func (m *Machine) restoreSegment(b []byte) error {
 
 // ProvideWindow takes a record that Restore named.
 func (m *Machine) ProvideWindow(r Ref, value []byte) error {
+	if r.Kind == KindSeals {
+		return m.provideSeals(value)
+	}
 	ids, err := decodeIDs(value)
 	if err != nil {
 		return err

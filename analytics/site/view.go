@@ -14,16 +14,44 @@ type View struct {
 	First int64  // time of the earliest event, Unix ms; 0 if none
 	Days  []ViewDay
 	Alias map[column.VisitID]column.VisitID // merged visits; nil mostly
+	Kept  int32                             // earlier days are closed by the retention setting; 0: none
+	Seals []Seal                            // closed months in order, without holes
+	// Removals counts the commands that took rows away. Between two views with the
+	// same number, rows of events were only added and visits only grew or merged.
+	Removals uint64
+
+	removedAt   uint64 // index of the last removal of days
+	removedLast int64  // latest activity of anything removed with its day, Unix ms
 }
 
 // ViewDay is one UTC day.
 type ViewDay struct {
 	Day    int32
 	Visits uint32 // visit numbers of the day are below
-	Start  int64  // no visit filed under the day has an earlier event, Unix ms
+	Start  int64  // no visit filed under the day has an earlier activity, engagement included, Unix ms
 	Last   int64  // nor a later one
-	Events []ViewEvents
-	Filed  []ViewVisits
+	// Changed is the log index of the last entry that changed something of the
+	// day: an event on it, or a visit that is filed under it or starts on it, with
+	// whatever events. Of two views with the same Changed, those are the same.
+	Changed uint64
+	Events  []ViewEvents
+	Filed   []ViewVisits
+}
+
+// Version gives a number for what a question about [from, to), Unix ms, can see:
+// events in it, and visits that are active in it, whole. Two views of a site with
+// the same number give the same answer. It only grows.
+func (v *View) Version(from, to int64) (version uint64) {
+	if from <= v.removedLast {
+		version = v.removedAt
+	}
+	for i := range v.Days {
+		d := &v.Days[i]
+		if d.Start < to && max(d.Last, int64(d.Day+1)*column.DayMS-1) >= from {
+			version = max(version, d.Changed)
+		}
+	}
+	return version
 }
 
 // ViewEvents are events between From and To, Unix ms, both included: at hand,
@@ -65,11 +93,12 @@ func (m *Machine) View() *View {
 	if m.view != nil {
 		return m.view
 	}
-	v := &View{Site: m.id, Index: m.applied, Now: m.now, First: m.first, Days: make([]ViewDay, len(m.days))}
+	v := &View{Site: m.id, Index: m.applied, Now: m.now, First: m.first, Days: make([]ViewDay, len(m.days)),
+		Kept: m.kept, Seals: m.seals[:len(m.seals):len(m.seals)], Removals: m.removals, removedAt: m.removedAt, removedLast: m.removedLast}
 	at := make(map[int32]*ViewDay, len(m.days))
 	for i, d := range m.days {
 		vd := &v.Days[i]
-		*vd = ViewDay{Day: d.n, Visits: d.visits, Start: d.start, Last: d.last}
+		*vd = ViewDay{Day: d.n, Visits: d.visits, Start: d.start, Last: d.last, Changed: d.changed}
 		at[d.n] = vd
 		for j := range d.blocks {
 			b := &d.blocks[j]

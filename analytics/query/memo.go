@@ -1,0 +1,243 @@
+package query
+
+import (
+	"encoding/binary"
+	"slices"
+	"sort"
+
+	"footfall/analytics"
+	"footfall/analytics/calendar"
+	"footfall/analytics/column"
+)
+
+// What a question counts in a day that is over and wholly inside its range does
+// not depend on the range. It is remembered by the question's shape and the
+// version of the day, and so is the sum over a block of such days: a long range
+// then costs what its answer is large, not how much happened in it.
+
+// blockDays is how many days are summed up together.
+const blockDays = 32
+
+// memoBytesMax bounds one tally that is remembered.
+const memoBytesMax = 8 << 20
+
+// memoShape gives a text that is equal for questions which count the same in a
+// day; "" if nothing of this one is remembered.
+func (ev *evaluation) memoShape() string {
+	q := ev.q
+	if q.Lasting {
+		return "" // visitors are told apart over the whole range
+	}
+	var b []byte
+	for _, c := range ev.wanted {
+		b = append(b, byte(c))
+	}
+	flags := byte(0)
+	for i, on := range []bool{ev.byEvents, ev.needEvents, ev.wantVisits, ev.wantScroll, ev.wantEngaged, ev.wantRevenue, ev.scrollGoals} {
+		if on {
+			flags |= 1 << i
+		}
+	}
+	b = append(b, 255, flags)
+	b = binary.AppendUvarint(b, uint64(len(q.Dimensions)))
+	for _, d := range q.Dimensions {
+		b = appendString(b, string(d))
+	}
+	if ev.timeAt >= 0 {
+		b = appendString(b, q.Zone.String())
+	}
+	if ev.goalAt >= 0 {
+		b = appendGoals(b, q.Goals)
+	}
+	return string(appendFilter(b, q.Filter))
+}
+
+func appendString(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+// appendFilter writes a filter so that equal bytes mean equal filters.
+func appendFilter(b []byte, f *Filter) []byte {
+	if f == nil {
+		return append(b, 0)
+	}
+	flags := byte(1)
+	if f.Fold {
+		flags |= 2
+	}
+	if f.Negated {
+		flags |= 4
+	}
+	b = append(b, flags, byte(f.Op))
+	b = appendString(b, string(f.Dim))
+	b = binary.AppendUvarint(b, uint64(len(f.Children)))
+	for _, c := range f.Children {
+		b = appendFilter(b, c)
+	}
+	b = binary.AppendUvarint(b, uint64(len(f.Values)))
+	for _, v := range f.Values {
+		b = appendString(b, v)
+	}
+	b = binary.AppendUvarint(b, uint64(len(f.Patterns)))
+	for _, p := range f.Patterns {
+		b = appendString(b, p.String())
+	}
+	return appendGoals(b, f.Goals)
+}
+
+func appendGoals(b []byte, goals []*Goal) []byte {
+	b = binary.AppendUvarint(b, uint64(len(goals)))
+	for _, g := range goals {
+		b = appendString(b, string(g.Kind))
+		b = appendString(b, g.Name)
+		b = appendString(b, g.Event)
+		b = appendString(b, g.Page)
+		b = append(b, g.Scroll)
+		b = binary.AppendUvarint(b, uint64(len(g.Props)))
+		for _, p := range g.Props {
+			b = appendString(appendString(b, p.Key), p.Value)
+		}
+	}
+	return b
+}
+
+// settled tells whether what is counted in a span can be remembered: the day is
+// over, all of it is inside the range, and so are the buckets it falls into.
+func (ev *evaluation) settled(s span) bool {
+	if ev.shape == "" || s.first < ev.q.From || s.last >= ev.q.To ||
+		int64(s.day+1)*column.DayMS+analytics.VisitGapMS >= ev.picture.View.Now {
+		return false
+	}
+	if ev.timeAt < 0 {
+		return true
+	}
+	for i := sort.Search(len(ev.buckets), func(i int) bool { return ev.buckets[i].To > s.first }); i < len(ev.buckets) && ev.buckets[i].From <= s.last; i++ {
+		if ev.buckets[i].Partial || ev.buckets[i].From%60_000 != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// piece is a day that is to be counted, alone if it is to be remembered.
+type piece struct {
+	span
+	key   string // "" if it is not
+	block *block
+}
+
+// block is the settled days of one block, and the sum to be remembered of them.
+type block struct {
+	key  string
+	days []*tally
+	open int // days yet to be counted
+}
+
+// recall adds what is remembered to the total, and gives what has to be counted.
+func (ev *evaluation) recall(spans []span) []piece {
+	var out []piece
+	for len(spans) > 0 {
+		n := 1
+		for n < len(spans) && spans[n].day/blockDays == spans[0].day/blockDays {
+			n++
+		}
+		out = ev.recallBlock(out, spans[:n])
+		spans = spans[n:]
+	}
+	return out
+}
+
+func (ev *evaluation) recallBlock(out []piece, spans []span) []piece {
+	bl := &block{}
+	sum := []byte(ev.shape)
+	var keys []string
+	for _, s := range spans {
+		if !ev.settled(s) {
+			keys = append(keys, "")
+			continue
+		}
+		k := append(make([]byte, 0, len(ev.shape)+16), ev.shape...)
+		k = binary.LittleEndian.AppendUint32(k, uint32(s.day))
+		k = binary.LittleEndian.AppendUint64(k, ev.picture.View.Version(s.first, s.first+column.DayMS))
+		keys = append(keys, string(k))
+		sum = append(sum, k[len(ev.shape):]...)
+	}
+	bl.key = string(append(sum, '+'))
+	if t, ok := ev.picture.Days.Recall(bl.key); ok {
+		ev.add(t.(*tally))
+		return slices.AppendSeq(out, func(yield func(piece) bool) {
+			for i, s := range spans {
+				if keys[i] == "" && !yield(piece{span: s}) {
+					return
+				}
+			}
+		})
+	}
+	for i, s := range spans {
+		p := piece{span: s, key: keys[i]}
+		if p.key != "" {
+			if t, ok := ev.picture.Days.Recall(p.key); ok {
+				bl.days = append(bl.days, t.(*tally))
+				continue
+			}
+			p.block = bl
+			bl.open++
+		}
+		out = append(out, p)
+	}
+	if bl.open == 0 {
+		ev.addBlock(bl)
+	}
+	return out
+}
+
+// add adds a remembered tally to the total.
+func (ev *evaluation) add(t *tally) { ev.total.merge(t, ev.bucketAt) }
+
+// addBlock sums up the days of a block, remembers the sum and adds it.
+func (ev *evaluation) addBlock(bl *block) {
+	if len(bl.days) == 0 {
+		return
+	}
+	if len(bl.days) == 1 {
+		ev.add(bl.days[0])
+		return
+	}
+	sum := ev.newTally()
+	for _, t := range bl.days {
+		sum.merge(t, nil)
+	}
+	if sum.full {
+		ev.total.full = true
+		return
+	}
+	sum = sum.frozen()
+	if n := sum.bytes() + len(bl.key); n <= memoBytesMax {
+		ev.picture.Days.Remember(bl.key, sum, n)
+	}
+	ev.add(sum)
+}
+
+// bucketAt finds the bucket that begins at a minute, as remembered tallies name
+// them.
+func (ev *evaluation) bucketAt(minute int32) int32 {
+	if ev.timeAt < 0 {
+		return -1
+	}
+	from := int64(minute) * 60_000
+	i, _ := slices.BinarySearchFunc(ev.buckets, from, func(b calendar.Bucket, t int64) int {
+		return int(max(-1, min(1, b.From-t)))
+	})
+	return int32(i)
+}
+
+// keep makes what a day counted ready to be remembered.
+func (ev *evaluation) keep(t *tally) *tally {
+	f := t.frozen()
+	if ev.timeAt >= 0 {
+		for i := range f.keys {
+			f.keys[i].bucket = int32(ev.buckets[f.keys[i].bucket].From / 60_000)
+		}
+	}
+	return f
+}
