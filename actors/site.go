@@ -69,6 +69,8 @@ func (a *siteActor) Receive(ctx actor.Context) {
 		} else {
 			msg.reply <- a.machine.Drops()
 		}
+	case *outcomeRequest:
+		msg.reply <- a.outcome(msg.index)
 	case *actor.Stopped:
 		if a.fault != nil {
 			a.sites.failed.Add(-1)
@@ -129,17 +131,17 @@ func (a *siteActor) load() error {
 	if err != nil {
 		return fmt.Errorf("load header of site %d: %w", a.id, err)
 	}
-	m, window, err := site.Restore(a.id, header)
+	m, records, err := site.Restore(a.id, header)
 	if err != nil {
 		return fmt.Errorf("restore site %d: %w", a.id, err)
 	}
-	for _, r := range window {
+	for _, r := range records {
 		value, err := a.sites.cfg.Store.Get(a.key(r))
 		if err != nil {
-			return fmt.Errorf("load ids of site %d: %w", a.id, err)
+			return fmt.Errorf("load record %v of site %d: %w", r, a.id, err)
 		}
 		if err := m.ProvideWindow(r, value); err != nil {
-			return fmt.Errorf("restore ids of site %d: %w", a.id, err)
+			return fmt.Errorf("restore record %v of site %d: %w", r, a.id, err)
 		}
 	}
 	a.machine = m
@@ -150,14 +152,9 @@ func (a *siteActor) apply(msg *apply) error {
 	if msg.index <= a.machine.Applied() {
 		return nil
 	}
-	for _, r := range a.machine.Need(msg.now, msg.items) {
-		var value []byte
-		value, err := a.sites.cfg.Store.Get(a.key(r))
-		if err != nil && !errors.Is(err, persistence.ErrNotFound) { // a block not yet written is at hand
-			return fmt.Errorf("load record %v of site %d: %w", r, a.id, err)
-		}
-		if err := a.machine.Provide(r, value); err != nil {
-			return fmt.Errorf("restore record %v of site %d: %w", r, a.id, err)
+	for need := a.machine.Need(msg.now, msg.items); len(need) > 0; need = a.machine.Need(msg.now, msg.items) {
+		if err := a.provide(need); err != nil {
+			return err
 		}
 	}
 	out := msg.round.reasons
@@ -168,6 +165,20 @@ func (a *siteActor) apply(msg *apply) error {
 	a.machine.Step(msg.index, msg.now, msg.items, out)
 	for i, p := range msg.at {
 		msg.round.reasons[p] = out[i]
+	}
+	return nil
+}
+
+// provide gives the machine the records that it asks for, one at a time.
+func (a *siteActor) provide(need []site.Ref) error {
+	for _, r := range need {
+		value, err := a.sites.cfg.Store.Get(a.key(r))
+		if err != nil && !errors.Is(err, persistence.ErrNotFound) { // a block not yet written is at hand
+			return fmt.Errorf("load record %v of site %d: %w", r, a.id, err)
+		}
+		if err := a.machine.Provide(r, value); err != nil {
+			return fmt.Errorf("restore record %v of site %d: %w", r, a.id, err)
+		}
 	}
 	return nil
 }
@@ -191,5 +202,6 @@ func (a *siteActor) flush() error {
 		return fmt.Errorf("write records of site %d: %w", a.id, err)
 	}
 	a.sites.blocks.keep(a.id, writes)
+	a.sites.blocks.forget(a.id, writes)
 	return nil
 }

@@ -50,9 +50,7 @@ type evaluation struct {
 
 	total       *tally
 	lasting     *uniques
-	override    map[Metric]map[string]Value // rows of sub-questions by dims
-	overrideAll map[Metric]bool
-	everyone    float64
+	sub         map[Metric]*part
 	lastScrolls map[scrollKey]uint8
 }
 
@@ -264,8 +262,9 @@ type counting struct {
 	named       bool                // the visitor in hand is such a one
 
 	err   error
-	alone []kept   // days to be remembered
-	given []*block // of days that cannot be, because ids in them last
+	one   *counting // for days that are to be remembered, one after the other
+	alone []kept    // what they counted
+	given []*block  // of days that cannot be, because ids in them last
 }
 
 // kept is what one day counted.
@@ -310,9 +309,15 @@ func (c *counting) pieces(days []piece) error {
 			}
 			continue
 		}
-		one := *c // shares the memories of texts
-		one.t, one.lasting, one.seen, one.lastScrolls = c.ev.newTally(), newUniques(uniquesMax), nil, nil
-		one.alone, one.given, one.visitSeq, one.visitorSeq = nil, nil, 0, 0
+		if c.one == nil {
+			one := *c // shares the memories of texts
+			one.t, one.lasting, one.seen, one.lastScrolls = c.ev.newTally(), newUniques(uniquesMax), nil, nil
+			c.one = &one
+		}
+		one := c.one
+		one.t.reset()
+		clear(one.seen)
+		one.visitSeq, one.visitorSeq = 0, 0
 		if err := one.day(p.day); err != nil {
 			return err
 		}
@@ -327,6 +332,7 @@ func (c *counting) pieces(days []piece) error {
 				c.lastScrolls[k] = max(c.lastScrolls[k], depth)
 			}
 			c.given = append(c.given, p.block)
+			one.lasting, one.lastScrolls = newUniques(uniquesMax), nil
 			continue
 		}
 		t := c.ev.keep(one.t)

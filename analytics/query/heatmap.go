@@ -24,6 +24,8 @@ type Heatmap struct {
 type HeatmapResult struct {
 	Cells [7][24]HeatmapCell // by weekday from Monday, and hour
 	Index uint64             // as in Answer
+	// Warnings are those of the question behind it.
+	Warnings map[Metric]Warning
 }
 
 // HeatmapCell is one hour of the week.
@@ -39,7 +41,7 @@ func (p *Picture) Heatmap(ctx context.Context, h *Heatmap) (*HeatmapResult, erro
 	if err != nil {
 		return nil, err
 	}
-	out := &HeatmapResult{Index: a.Index}
+	out := &HeatmapResult{Index: a.Index, Warnings: a.Warnings}
 	var w week
 	for _, b := range calendar.Buckets(h.From, h.To, calendar.Hour, h.Zone) {
 		day, hour := w.hour(b.Label)

@@ -51,6 +51,8 @@ type PageResult struct {
 	BeforeOther, AfterOther int
 
 	Index uint64 // as in Answer
+	// Warnings are those of the questions behind it.
+	Warnings map[Metric]Warning
 }
 
 // Page evaluates r. Errors are those of Ask, and TooLarge.
@@ -72,6 +74,7 @@ func (p *Picture) Page(ctx context.Context, r *PageReport) (*PageResult, error) 
 			return nil, err
 		}
 		*part.rows = a.Rows
+		out.warn(a)
 	}
 	run := &pageRun{r: r, out: out, depth: analytics.ScrollNone, deepest: map[uint64]uint8{}, before: map[uint32]int{}, after: map[uint32]int{}}
 	if err := p.Scan(ctx, r.From, r.To, r.filter(), run.visit); err != nil {
@@ -99,6 +102,7 @@ func (r *PageReport) figures(ctx context.Context, p *Picture, out *PageResult) e
 	if err != nil {
 		return err
 	}
+	out.warn(a)
 	v := []Value{{}, {}, {}, {}, {}, {}, {Null: true}, {Null: true}}
 	if len(a.Rows) > 0 {
 		v = a.Rows[0].Values
@@ -110,6 +114,18 @@ func (r *PageReport) figures(ctx context.Context, p *Picture, out *PageResult) e
 		out.ExitRate = rounded(100*out.Exits.Number/views, 1)
 	}
 	return nil
+}
+
+// warn takes over the warnings of an answer, of each metric the first.
+func (r *PageResult) warn(a *Answer) {
+	for m, w := range a.Warnings {
+		if r.Warnings == nil {
+			r.Warnings = map[Metric]Warning{}
+		}
+		if _, ok := r.Warnings[m]; !ok {
+			r.Warnings[m] = w
+		}
+	}
 }
 
 // pageRun reads what no question tells.

@@ -42,18 +42,24 @@ func (p *Picture) Index() uint64 { return p.View.Index }
 // with ctx. The rules by which visits count in buckets are written in
 // docs/reference/metrics.md.
 func (p *Picture) Ask(ctx context.Context, q *Question) (*Answer, error) {
-	q = landing(q)
-	ev := &evaluation{ctx: ctx, picture: p, q: q}
+	ev, err := p.evaluate(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return ev.answer(), nil
+}
+
+// evaluate counts what q asks for, and what its metrics need besides.
+func (p *Picture) evaluate(ctx context.Context, q *Question) (*evaluation, error) {
+	ev := &evaluation{ctx: ctx, picture: p, q: landing(q)}
 	if err := ev.prepare(); err != nil {
 		return nil, err
 	}
 	if err := ev.run(); err != nil {
 		return nil, err
 	}
-	if err := ev.others(); err != nil {
-		return nil, err
-	}
-	return ev.answer()
+	ev.visitors()
+	return ev, ev.others()
 }
 
 // span is a day in which visits may begin that are active in a range, and the

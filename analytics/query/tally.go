@@ -43,6 +43,15 @@ func newTuples(n int) *tuples {
 	return t
 }
 
+// find gives the number of values, if they have one.
+func (t *tuples) find(v tuple) (uint32, bool) {
+	if t.n <= 1 {
+		return v[0], true
+	}
+	n, ok := t.ids[v]
+	return n, ok
+}
+
 func (t *tuples) of(v tuple) uint32 {
 	if t.n <= 1 {
 		return v[0]
@@ -119,7 +128,7 @@ func newTally(wanted []int, visits, events *tuples, rowsMax int) *tally {
 // group finds or makes the group of a key. Beyond the most there may be, it gives
 // the last one and notes that.
 func (t *tally) group(k key) uint32 {
-	if k.bucket < 0 && (t.visits.n == 1 && t.events.n == 0 || t.visits.n == 0 && t.events.n == 1) {
+	if t.single(k) {
 		v := int(k.visit | k.event)
 		if v >= len(t.direct) {
 			t.direct = append(t.direct, make([]uint32, v+1-len(t.direct)+v/4)...)
@@ -148,6 +157,46 @@ func (t *tally) group(k key) uint32 {
 			return g - 1
 		}
 	}
+}
+
+// find gives the group of a key, if there is one.
+func (t *tally) find(k key) (int, bool) {
+	if t.single(k) {
+		if v := int(k.visit | k.event); v < len(t.direct) && t.direct[v] != 0 {
+			return int(t.direct[v] - 1), true
+		}
+		return 0, false
+	}
+	if len(t.index) == 0 {
+		return 0, false
+	}
+	mask := uint64(len(t.index) - 1)
+	for i := k.hash() & mask; t.index[i] != 0; i = (i + 1) & mask {
+		if g := t.index[i] - 1; t.keys[g] == k {
+			return int(g), true
+		}
+	}
+	return 0, false
+}
+
+// single tells whether the key is one value.
+func (t *tally) single(k key) bool {
+	return k.bucket < 0 && t.visits.n+t.events.n == 1
+}
+
+// reset makes the tally empty. It costs what was in it.
+func (t *tally) reset() {
+	for _, k := range t.keys {
+		if t.single(k) {
+			t.direct[k.visit|k.event] = 0
+		}
+	}
+	clear(t.index)
+	if len(t.index) > 1<<12 {
+		t.index = nil // made for a day larger than most
+	}
+	t.keys, t.counts, t.revenue, t.full = t.keys[:0], t.counts[:0], nil, false
+	t.visits, t.events = newTuples(t.visits.n), newTuples(t.events.n)
 }
 
 func (t *tally) room() bool {
