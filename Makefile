@@ -65,8 +65,22 @@ check: $(DIST) ## What CI checks before the tests: format, vet, front-end types
 	cd tracker && npm run check
 
 .PHONY: bench
-bench: build ## Measure the beacon beside a bare server, disk and heap per view; writes bench/results/report.md
+bench: build ## Measure the beacon beside a bare server, disk and heap per view, then questions; writes bench/results
 	$(GO) run ./bench/cmd/report --binary bin/footfall --out bench/results/report.md
+	$(MAKE) bench-queries
+
+# QUERIES are further flags, as "--sizes 1,10,50"; see `go run ./bench/cmd/queries -h`.
+QUERIES ?= --sites 1000000
+
+.PHONY: bench-queries
+bench-queries: build peers ## Measure questions on 10 million views beside SQLite and DuckDB, and a million sites; about half an hour
+	$(GO) run ./bench/cmd/queries --binary bin/footfall --peers bin/peers --keep bench/results/histories --out bench/results/queries.md $(QUERIES)
+
+# The peers need a C compiler; without one they are left out, which the report says.
+.PHONY: peers
+peers:
+	rm -f bin/peers
+	-cd bench/peers && CGO_ENABLED=1 $(GO) test . && CGO_ENABLED=1 $(GO) build -o ../../bin/peers .
 
 .PHONY: fuzz
 fuzz: $(DIST) ## Fuzz every parser for FUZZTIME (30s) each
@@ -78,7 +92,7 @@ demo: build ## Serve with a demo site full of visits of the last 400 days
 
 .PHONY: golden
 golden: ## Rewrite the golden scripts of the tests; read the diff
-	$(GO) test ./analytics/... -run Golden -rewrite
+	$(GO) test ./analytics/site ./internal/queryscript -run 'Golden|Scripts' -rewrite
 
 .PHONY: clean
 clean: ## Remove what was built; keeps ./data

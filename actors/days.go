@@ -86,7 +86,7 @@ func dayWeight(k dayKey, v any) uint32 {
 	case *cachedDay:
 		n += 128
 		for _, l := range x.day.Layers {
-			n += 89*l.Len() + 39*len(l.At)
+			n += 81*l.Len() + 17*len(l.At) + 20*len(l.Rares)
 		}
 	case *remembered:
 		n += x.bytes

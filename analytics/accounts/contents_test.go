@@ -591,9 +591,10 @@ func TestAUserTakesPersonalSegmentsAlong(t *testing.T) {
 	r := setup(t, s)
 	user := must(t, s.Apply(Command{At: 3, Change: &CreateUser{Email: "b@x.y", Role: Viewer, PasswordHash: "h"}})).User
 	must(t, s.Apply(Command{At: 4, Change: &CreateSegment{Site: r.Site.ID, Name: "own", Personal: true, Owner: user.ID, Data: someFilters}}))
+	must(t, s.Apply(Command{At: 4, Change: &CreateSegment{Site: r.Site.ID, Name: "own", Personal: true, Owner: r.User.ID, Data: someFilters}})) // names are free among one's own
 	shared := must(t, s.Apply(Command{At: 4, Change: &CreateSegment{Site: r.Site.ID, Name: "shared", Owner: user.ID, Data: someFilters}})).Segment
 	must(t, s.Apply(Command{At: 5, Change: &DeleteUser{Org: user.Org, ID: user.ID}}))
-	if left := s.View().Segments(r.Site.ID); len(left) != 1 || left[0] != shared {
+	if left := s.View().Segments(r.Site.ID); len(left) != 2 || left[0].Owner != r.User.ID || left[1] != shared {
 		t.Fatalf("%+v are left", left)
 	}
 }

@@ -32,8 +32,9 @@ func (ev *evaluation) others() error {
 	if err := ev.among(Percentage, q.Filter, none); err != nil {
 		return err
 	}
-	// Without the goals: in each group of the other dimensions, and in all.
-	rest := q.Filter.withoutGoals()
+	// Without the goals, and the properties by which they are narrowed: in each
+	// group of the other dimensions, and in all.
+	rest := q.Filter.withoutGoals().withoutProps()
 	if err := ev.among(GroupConversionRate, rest, func(d Dimension) bool { return d != EventGoal }); err != nil {
 		return err
 	}

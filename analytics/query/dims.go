@@ -20,11 +20,12 @@ const (
 // dim tells where the value of a dimension stands in the columns.
 type dim struct {
 	scope   scope
-	missing string // what a row without a value reads
-	always  bool   // missing is a value like any other
-	field   int    // of a tuple; -1: the whole text
-	key     string // of a property
-	event   func(*session.Layer) []uint32
+	missing string                           // what a row without a value reads
+	always  bool                             // missing is a value like any other
+	field   int                              // of a tuple; -1: the whole text
+	key     string                           // of a property
+	event   func(*session.Layer) []uint32    // nil where few events have a value
+	rare    func(*session.Layer, int) uint32 // of an event, then
 	visit   func(*session.Layer) []uint32
 }
 
@@ -54,9 +55,7 @@ func define(d Dimension) (dim, bool) {
 	case EventGoal:
 		return dim{scope: goalScope}, true
 	case EventName:
-		x := eventDim(func(e *session.Layer) []uint32 { return e.Name }, "pageview")
-		x.always = true
-		return x, true
+		return dim{scope: eventScope, field: -1, missing: "pageview", always: true, rare: (*session.Layer).Name}, true
 	case EventPage:
 		return eventDim(func(e *session.Layer) []uint32 { return e.Page }, notSet), true
 	case EventHostname:
@@ -107,9 +106,7 @@ func define(d Dimension) (dim, bool) {
 		return visitDim(func(v *session.Layer) []uint32 { return v.Screen }, -1, notSet), true
 	}
 	if key, ok := strings.CutPrefix(string(d), PropsPrefix); ok && key != "" {
-		x := eventDim(func(e *session.Layer) []uint32 { return e.Props }, none)
-		x.key = key
-		return x, true
+		return dim{scope: eventScope, field: -1, missing: none, key: key, rare: (*session.Layer).Props}, true
 	}
 	return dim{}, false
 }

@@ -536,7 +536,11 @@ func (c *counting) countEvents(r *row, tup uint32, matched bool) {
 		bucket := c.bucket(at)
 		var ids tuple
 		for k, v := range c.eventVal {
-			ids[k] = v.of(v.dim.event(l)[e])
+			if v.dim.event != nil {
+				ids[k] = v.of(v.dim.event(l)[e])
+			} else {
+				ids[k] = v.of(v.dim.rare(l, e))
+			}
 		}
 		if c.goals == nil {
 			c.countEvent(r, e, kind, bucket, tup, c.t.events.of(ids), r.scrolled && !matched)
@@ -574,8 +578,8 @@ func (c *counting) countEvent(r *row, e int, kind analytics.Kind, bucket int32, 
 			row[c.t.place[nViewing]]++
 		}
 	}
-	if ev.wantRevenue && l.Revenue[e] != 0 {
-		currency, amount := entry.Money(c.filter.lex.Text(l.Revenue[e]))
+	if ev.wantRevenue && l.Revenue(e) != 0 {
+		currency, amount := entry.Money(c.filter.lex.Text(l.Revenue(e)))
 		c.t.pay(g, currency, amount, 1)
 	}
 	if ev.byEvents && ev.wantVisits {
@@ -606,9 +610,9 @@ func (c *counting) countMatched(g uint32, r *row, tup, evt uint32) {
 }
 
 func (c *counting) countEngagement(g uint32, l *session.Layer, e int) {
-	c.t.inc(g, nEngagedMS, uint64(l.Engaged[e]))
+	c.t.inc(g, nEngagedMS, uint64(l.Engaged(e)))
 	c.t.inc(g, nEngaged, 1)
-	if !c.ev.wantScroll || l.Scroll[e] == analytics.ScrollNone {
+	if !c.ev.wantScroll || l.Scroll(e) == analytics.ScrollNone {
 		return
 	}
 	k := scrollKey{group: g, page: l.Page[e]}
@@ -619,7 +623,7 @@ func (c *counting) countEngagement(g uint32, l *session.Layer, e int) {
 		}
 		m, k.visitor = c.lastScrolls, c.visitor
 	}
-	if d, ok := m[k]; !ok || l.Scroll[e] > d {
-		m[k] = l.Scroll[e]
+	if d, ok := m[k]; !ok || l.Scroll(e) > d {
+		m[k] = l.Scroll(e)
 	}
 }

@@ -284,7 +284,10 @@ func (r *row) match(n *node) bool {
 	if l.name == EventName && analytics.Kind(r.l.Kind[r.e]&column.KindMask) == analytics.Engagement {
 		return true // engagements have no name of their own: conditions on it hold
 	}
-	return l.test(r.c.lex, l.dim.event(r.l)[r.e])
+	if l.dim.event != nil {
+		return l.test(r.c.lex, l.dim.event(r.l)[r.e])
+	}
+	return l.test(r.c.lex, l.dim.rare(r.l, r.e))
 }
 
 // hasDone tells whether the visit has an event in the range for which the child
@@ -339,17 +342,20 @@ func (g *goalTest) reached(lex *session.Lexicon, l *session.Layer, e int) bool {
 	var n uint32
 	switch g.Kind {
 	case analytics.GoalEvent:
+		if kind == analytics.Pageview && g.Event == analytics.NamePageview {
+			return len(g.Props) == 0 || g.conditions(lex, l, e)
+		}
 		if kind != analytics.Custom {
 			return false
 		}
-		n = l.Name[e]
+		n = l.Name(e)
 	case analytics.GoalPage:
 		if kind == analytics.Custom {
 			return false
 		}
 		n = l.Page[e]
 	default:
-		if kind != analytics.Engagement || l.Scroll[e] == analytics.ScrollNone || l.Scroll[e] < g.Scroll {
+		if kind != analytics.Engagement || l.Scroll(e) == analytics.ScrollNone || l.Scroll(e) < g.Scroll {
 			return false
 		}
 		n = l.Page[e]
@@ -364,10 +370,11 @@ func (g *goalTest) reached(lex *session.Lexicon, l *session.Layer, e int) bool {
 	if g.text[n] == 1 {
 		return false
 	}
-	if len(g.Props) == 0 {
-		return true
-	}
-	p := l.Props[e]
+	return len(g.Props) == 0 || g.conditions(lex, l, e)
+}
+
+func (g *goalTest) conditions(lex *session.Lexicon, l *session.Layer, e int) bool {
+	p := l.Props(e)
 	if g.props[p] == 0 {
 		g.props[p] = 1
 		if g.meets(lex.Text(p)) {
@@ -426,6 +433,28 @@ func (f *Filter) reaches() bool {
 		}
 	}
 	return false
+}
+
+// withoutProps copies a tree leaving conditions on properties that must all hold
+// out; nil if nothing is left.
+func (f *Filter) withoutProps() *Filter {
+	if f == nil || strings.HasPrefix(string(f.Dim), PropsPrefix) && len(f.Children) == 0 {
+		return nil
+	}
+	if f.Op != And {
+		return f
+	}
+	g := *f
+	g.Children = nil
+	for _, c := range f.Children {
+		if c = c.withoutProps(); c != nil {
+			g.Children = append(g.Children, c)
+		}
+	}
+	if len(g.Children) == 0 {
+		return nil
+	}
+	return &g
 }
 
 // withoutGoals copies a tree leaving conditions on goals out; nil if nothing is

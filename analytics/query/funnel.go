@@ -203,9 +203,8 @@ func (r *funnelRun) walk(c *chains, v Visit) {
 	l := v.Layer
 	from, to := v.rows()
 	for e := from; e < to; {
-		t := l.At[e]
-		var mask uint32
-		for ; e < to && l.At[e] == t; e++ {
+		mask, t := r.m.reached(l, e), l.At[e]
+		for e++; e < to && l.At[e] == t; e++ {
 			mask |= r.m.reached(l, e)
 		}
 		if mask != 0 && t >= r.f.From && t < r.f.To {

@@ -59,14 +59,16 @@ func (m *matcher) reached(l *session.Layer, e int) uint32 {
 	switch kind(l, e) {
 	case analytics.Pageview:
 		if hit = m.views; m.paged != 0 {
-			hit |= m.paged & m.of(&m.pages, l.Page[e], m.page)
+			hit |= m.paged & m.ofPage(l.Page[e])
 		}
 	case analytics.Engagement:
-		depth := l.Scroll[e]
+		depth := l.Scroll(e)
 		if m.scrolls == 0 || depth == analytics.ScrollNone {
 			return 0
 		}
-		hit = m.scrolls & m.of(&m.pages, l.Page[e], m.page)
+		if hit = m.scrolls & m.ofPage(l.Page[e]); hit == 0 {
+			return 0
+		}
 		for k, g := range m.goals {
 			if depth < g.Scroll {
 				hit &^= 1 << k
@@ -74,16 +76,25 @@ func (m *matcher) reached(l *session.Layer, e int) uint32 {
 		}
 	default:
 		if m.customs != 0 {
-			hit = m.customs & m.of(&m.names, l.Name[e], m.name)
+			hit = m.customs & m.learn(&m.names, l.Name(e), m.name)
 		}
 	}
 	if hit&^m.unconditional != 0 {
-		hit &= m.of(&m.props, l.Props[e], m.conditions)
+		hit &= m.learn(&m.props, l.Props(e), m.conditions)
 	}
 	return hit
 }
 
-func (m *matcher) of(memo *[]uint32, n uint32, test func(text string) uint32) uint32 {
+// ofPage is learn for pages, short where the page is known.
+func (m *matcher) ofPage(n uint32) uint32 {
+	if int(n) < len(m.pages) && m.pages[n] != 0 {
+		return m.pages[n]
+	}
+	return m.learn(&m.pages, n, m.page)
+}
+
+// learn tests text n unless that was done before.
+func (m *matcher) learn(memo *[]uint32, n uint32, test func(text string) uint32) uint32 {
 	if int(n) >= len(*memo) {
 		if int(n) >= len(m.texts) {
 			m.texts = m.lex.Texts()

@@ -161,8 +161,8 @@ func (p *pageRun) visit(v Visit, events []int) error {
 			viewed = true
 		case analytics.Engagement:
 			p.engaged = true
-			ms += int64(l.Engaged[e])
-			depth = deeper(depth, l.Scroll[e])
+			ms += int64(l.Engaged(e))
+			depth = deeper(depth, l.Scroll(e))
 		}
 	}
 	if viewed {

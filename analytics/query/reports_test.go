@@ -133,11 +133,7 @@ func copyVisit(to, from *session.Layer, i int) {
 		*c.to = append(*c.to, (*c.from)[i])
 	}
 	for e := from.FirstEvent[i]; e < from.FirstEvent[i+1]; e++ {
-		to.At, to.Kind, to.Scroll = append(to.At, from.At[e]), append(to.Kind, from.Kind[e]), append(to.Scroll, from.Scroll[e])
-		for _, c := range []struct{ to, from *[]uint32 }{{&to.Name, &from.Name}, {&to.Page, &from.Page}, {&to.Host, &from.Host},
-			{&to.Props, &from.Props}, {&to.Revenue, &from.Revenue}, {&to.Engaged, &from.Engaged}} {
-			*c.to = append(*c.to, (*c.from)[e])
-		}
+		to.AppendEvent(from.At[e], from.Kind[e], from.Page[e], from.Host[e], from.RareOf(int(e)))
 	}
 	to.FirstEvent = append(to.FirstEvent, uint32(len(to.At)))
 }

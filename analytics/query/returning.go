@@ -141,9 +141,12 @@ func (r *returningRun) finish() {
 func firstOfDay(v Visit) bool {
 	who, start := v.visitor(), v.start()
 	for _, l := range v.Day.Layers {
-		i := sort.Search(l.Len(), func(i int) bool { return l.Visitor[i] >= who })
-		for ; i < l.Len() && l.Visitor[i] == who && l.Start[i] < start; i++ {
-			if !l.Hides(i) && l.Views[i]+l.Customs[i] > 0 {
+		end := v.I // visits of a layer are in order of visitor and start
+		if l != v.Layer {
+			end = sort.Search(l.Len(), func(i int) bool { return l.Visitor[i] > who || l.Visitor[i] == who && l.Start[i] >= start })
+		}
+		for i := end - 1; i >= 0 && l.Visitor[i] == who; i-- {
+			if l.Start[i] < start && !l.Hides(i) && l.Views[i]+l.Customs[i] > 0 {
 				return false
 			}
 		}

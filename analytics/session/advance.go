@@ -254,11 +254,11 @@ func (a *advance) layers() []*Layer {
 		}
 		out = append(out, l)
 	}
-	return settle(append(out, top))
+	return settle(append(out, top), a.lex)
 }
 
 // settle joins layers until they have the sizes that they should.
-func settle(ls []*Layer) []*Layer {
+func settle(ls []*Layer, lex *Lexicon) []*Layer {
 	for len(ls) > 1 {
 		last, before := ls[len(ls)-1], ls[len(ls)-2]
 		full := topMax
@@ -268,7 +268,7 @@ func settle(ls []*Layer) []*Layer {
 		if len(ls) <= layersMax && len(last.At) <= full && !(len(ls) == layersMax && len(last.At) > topMax) {
 			break
 		}
-		ls = append(ls[:len(ls)-2:len(ls)-2], join(before, last))
+		ls = append(ls[:len(ls)-2:len(ls)-2], join(before, last, lex))
 	}
 	return ls
 }
@@ -288,16 +288,19 @@ func (a *advance) appendAdded(l *Layer, x added) {
 		}
 		return a.lex.ID(e.Dict[n])
 	}
-	l.At, l.Kind, l.Scroll, l.Engaged = append(l.At, e.Time(i)), append(l.Kind, e.Kind[i]), append(l.Scroll, e.Scroll[i]), append(l.Engaged, e.Engaged[i])
-	l.Name, l.Page, l.Host = append(l.Name, t(e.Name[i])), append(l.Page, t(e.Page[i])), append(l.Host, t(e.Host[i]))
-	l.Props, l.Revenue = append(l.Props, t(e.Props[i])), append(l.Revenue, t(e.Revenue[i]))
+	l.AppendEvent(e.Time(i), e.Kind[i], t(e.Page[i]), t(e.Host[i]), Rare{t(e.Name[i]), t(e.Props[i]), t(e.Revenue[i]), e.Engaged[i], e.Scroll[i]})
 }
 
 // appendEvents adds the events [from, to) of o.
 func (l *Layer) appendEvents(o *Layer, from, to int) {
-	l.At, l.Kind, l.Scroll = append(l.At, o.At[from:to]...), append(l.Kind, o.Kind[from:to]...), append(l.Scroll, o.Scroll[from:to]...)
-	l.Name, l.Page, l.Host = append(l.Name, o.Name[from:to]...), append(l.Page, o.Page[from:to]...), append(l.Host, o.Host[from:to]...)
-	l.Props, l.Revenue, l.Engaged = append(l.Props, o.Props[from:to]...), append(l.Revenue, o.Revenue[from:to]...), append(l.Engaged, o.Engaged[from:to]...)
+	l.At, l.Kind = append(l.At, o.At[from:to]...), append(l.Kind, o.Kind[from:to]...)
+	l.Page, l.Host = append(l.Page, o.Page[from:to]...), append(l.Host, o.Host[from:to]...)
+	for _, r := range o.Rare[from:to] {
+		if r != 0 {
+			r = l.addRare(o.Rares[r-1])
+		}
+		l.Rare = append(l.Rare, r)
+	}
 }
 
 // appendVisits adds the visits [from, to) of o with their events; none of them is
@@ -329,13 +332,11 @@ func (l *Layer) before(i int, o *Layer, j int) bool {
 }
 
 // join makes one layer of two, without what is hidden.
-func join(a, b *Layer) *Layer {
+func join(a, b *Layer, lex *Lexicon) *Layer {
 	l := newLayer(a.Len() + b.Len())
 	n := len(a.At) + len(b.At)
-	l.At, l.Kind, l.Scroll = make([]int64, 0, n), make([]uint8, 0, n), make([]uint8, 0, n)
-	for _, c := range []*[]uint32{&l.Name, &l.Page, &l.Host, &l.Props, &l.Revenue, &l.Engaged} {
-		*c = make([]uint32, 0, n)
-	}
+	l.At, l.Kind = make([]int64, 0, n), make([]uint8, 0, n)
+	l.Page, l.Host, l.Rare = make([]uint32, 0, n), make([]uint32, 0, n), make([]uint32, 0, n)
 	i, j := 0, 0
 	for i < a.Len() || j < b.Len() {
 		for i < a.Len() && a.Hides(i) {
@@ -358,6 +359,6 @@ func join(a, b *Layer) *Layer {
 		}
 	}
 	l.FirstEvent = append(l.FirstEvent, uint32(len(l.At)))
-	l.share()
+	l.share(lex)
 	return l
 }

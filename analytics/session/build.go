@@ -242,7 +242,7 @@ func (b *builder) layer() *Layer {
 	l.FirstEvent = append(l.FirstEvent, total)
 	b.events(l, next, int(total))
 	l.sortEvents()
-	l.share()
+	l.share(b.lex)
 	return l
 }
 
@@ -256,12 +256,15 @@ func (b *builder) id(s source) column.VisitID {
 	return column.MakeVisitID(s.seg.v.Day, s.seg.v.Number[s.row])
 }
 
-// newLayer makes room for n visits in few allocations.
+// newLayer makes room for n visits.
 func newLayer(n int) *Layer {
-	longs := make([]int64, 3*n)
-	ints := make([]uint32, 11*n)
-	long := func() []int64 { s := longs[:0:n]; longs = longs[n:]; return s }
-	short := func() []uint32 { s := ints[:0:n]; ints = ints[n:]; return s }
+	long := func() []int64 { return make([]int64, 0, n) }
+	short := func() []uint32 { return make([]uint32, 0, n) }
+	if n < sharedMin { // few allocations rather than columns that can be let go of
+		longs, ints := make([]int64, 3*n), make([]uint32, 11*n)
+		long = func() []int64 { s := longs[:0:n]; longs = longs[n:]; return s }
+		short = func() []uint32 { s := ints[:0:n]; ints = ints[n:]; return s }
+	}
 	return &Layer{ID: make([]column.VisitID, 0, n), Visitor: make([]uint64, 0, n), Flags: make([]uint8, 0, n), FirstEvent: make([]uint32, 0, n+1),
 		Start: long(), Last: long(), LastEvent: long(), Views: short(), Customs: short(),
 		Entry: short(), Exit: short(), EntryHost: short(), ExitHost: short(),
@@ -283,20 +286,28 @@ func (b *builder) appendVisit(l *Layer, s source) {
 // events puts the events in their places; next[v] is where visit v of b.visits
 // has its next one.
 func (b *builder) events(l *Layer, next []uint32, n int) {
-	l.At, l.Kind, l.Scroll = make([]int64, n), make([]uint8, n), make([]uint8, n)
-	for _, col := range []*[]uint32{&l.Name, &l.Page, &l.Host, &l.Props, &l.Revenue, &l.Engaged} {
-		*col = make([]uint32, n) // one by one, so that share can let go of some
-	}
+	l.At, l.Kind = make([]int64, n), make([]uint8, n)
+	l.Page, l.Host, l.Rare = make([]uint32, n), make([]uint32, n), make([]uint32, n)
 	for k := range b.parts {
 		p := &b.parts[k]
 		e, t := p.e, p.ids
 		for j, row := range p.row {
 			i, o := p.at[j], next[row]
 			next[row]++
-			l.At[o], l.Kind[o], l.Scroll[o], l.Engaged[o] = e.Time(int(i)), e.Kind[i], e.Scroll[i], e.Engaged[i]
-			l.Name[o], l.Page[o], l.Host[o], l.Props[o], l.Revenue[o] = t[e.Name[i]], t[e.Page[i]], t[e.Host[i]], t[e.Props[i]], t[e.Revenue[i]]
+			l.At[o], l.Kind[o] = e.Time(int(i)), e.Kind[i]
+			l.Page[o], l.Host[o] = t[e.Page[i]], t[e.Host[i]]
+			l.Rare[o] = l.addRare(Rare{t[e.Name[i]], t[e.Props[i]], t[e.Revenue[i]], e.Engaged[i], e.Scroll[i]})
 		}
 	}
+}
+
+// addRare keeps what is rare of an event and gives its place plus 1.
+func (l *Layer) addRare(r Rare) uint32 {
+	if r == plain {
+		return 0
+	}
+	l.Rares = append(l.Rares, r)
+	return uint32(len(l.Rares))
 }
 
 // sortEvents brings the events of each visit into order of time; those of one
@@ -325,20 +336,24 @@ func (s *eventSorter) Swap(i, j int) {
 	l := s.l
 	l.At[i], l.At[j] = l.At[j], l.At[i]
 	l.Kind[i], l.Kind[j] = l.Kind[j], l.Kind[i]
-	l.Scroll[i], l.Scroll[j] = l.Scroll[j], l.Scroll[i]
-	for _, c := range [][]uint32{l.Name, l.Page, l.Host, l.Props, l.Revenue, l.Engaged} {
+	for _, c := range [][]uint32{l.Page, l.Host, l.Rare} {
 		c[i], c[j] = c[j], c[i]
 	}
 }
 
-// share lets go of columns of zeros: all such columns are one piece of memory.
-func (l *Layer) share() {
-	for _, c := range []*[]uint32{&l.Name, &l.Props, &l.Revenue, &l.Engaged} {
-		if n := len(*c); n <= len(zeros) && !slices.ContainsFunc(*c, func(x uint32) bool { return x != 0 }) {
-			*c = zeros[:n:n]
+// sharedMin is how many rows are worth looking for columns of one value.
+const sharedMin = 512
+
+// share lets go of columns that have one value only: all such columns of one
+// value are one piece of memory.
+func (l *Layer) share(lex *Lexicon) {
+	if len(l.At) < sharedMin || len(l.ID) < sharedMin {
+		return
+	}
+	for _, c := range []*[]uint32{&l.Host, &l.Rare, &l.Customs, &l.EntryHost, &l.ExitHost, &l.Place, &l.Acquisition, &l.Language, &l.Screen} {
+		x := (*c)[0]
+		if !slices.ContainsFunc(*c, func(y uint32) bool { return y != x }) {
+			*c = lex.constant(x, len(*c))
 		}
 	}
 }
-
-// zeros is read only. As long as nobody writes to it, it takes no memory.
-var zeros [4 << 20]uint32

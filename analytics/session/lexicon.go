@@ -14,6 +14,8 @@ type Lexicon struct {
 	mu    sync.Mutex // guards ids, and texts against other writers
 	ids   map[string]uint32
 	bytes int
+
+	constants map[uint32][]uint32 // columns of one number
 }
 
 // NewLexicon makes an empty one.
@@ -64,6 +66,26 @@ func (l *Lexicon) Find(s string) (uint32, bool) {
 	defer l.mu.Unlock()
 	id, ok := l.ids[s]
 	return id, ok
+}
+
+// constant gives a column of n times x, which is shared and read only.
+func (l *Lexicon) constant(x uint32, n int) []uint32 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := l.constants[x]
+	if len(c) < n {
+		c = make([]uint32, n+n/2)
+		if x != 0 {
+			for i := range c {
+				c[i] = x
+			}
+		}
+		if l.constants == nil {
+			l.constants = map[uint32][]uint32{}
+		}
+		l.constants[x] = c
+	}
+	return c[:n:n]
 }
 
 func (l *Lexicon) idLocked(s string) uint32 {

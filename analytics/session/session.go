@@ -6,6 +6,7 @@
 package session
 
 import (
+	"footfall/analytics"
 	"footfall/analytics/column"
 )
 
@@ -44,19 +45,59 @@ type Layer struct {
 	// [FirstEvent[i], FirstEvent[i+1]).
 	FirstEvent []uint32
 
-	At      []int64 // Unix ms
-	Kind    []uint8 // analytics.Kind and column.NonInteractive
-	Name    []uint32
-	Page    []uint32
-	Host    []uint32
-	Props   []uint32
-	Revenue []uint32
-	Scroll  []uint8
-	Engaged []uint32 // ms
+	At   []int64 // Unix ms
+	Kind []uint8 // analytics.Kind and column.NonInteractive
+	Page []uint32
+	Host []uint32
+	Rare []uint32 // place in Rares plus 1; 0 for a plain page view
+
+	Rares []Rare
 
 	// Hidden has a bit for each visit that a later layer has anew; nil: none.
 	Hidden []uint64
 }
+
+// Rare is what few events have. Texts are numbers of the Lexicon.
+type Rare struct {
+	Name, Props, Revenue uint32
+	Engaged              uint32 // ms
+	Scroll               uint8
+}
+
+// plain is what an event without anything rare has.
+var plain = Rare{Scroll: analytics.ScrollNone}
+
+func (l *Layer) rare(e int) *Rare {
+	if r := l.Rare[e]; r != 0 {
+		return &l.Rares[r-1]
+	}
+	return &plain
+}
+
+// RareOf gives what is rare of event e.
+func (l *Layer) RareOf(e int) Rare { return *l.rare(e) }
+
+// AppendEvent adds an event to a layer in the making.
+func (l *Layer) AppendEvent(at int64, kind uint8, page, host uint32, r Rare) {
+	l.At, l.Kind = append(l.At, at), append(l.Kind, kind)
+	l.Page, l.Host = append(l.Page, page), append(l.Host, host)
+	l.Rare = append(l.Rare, l.addRare(r))
+}
+
+// Name is the name of custom event e, 0 for others.
+func (l *Layer) Name(e int) uint32 { return l.rare(e).Name }
+
+// Props is the properties of event e, see entry.Lookup; 0 without.
+func (l *Layer) Props(e int) uint32 { return l.rare(e).Props }
+
+// Revenue is the revenue of event e, see entry.Money; 0 without.
+func (l *Layer) Revenue(e int) uint32 { return l.rare(e).Revenue }
+
+// Scroll is the depth that engagement e tells, analytics.ScrollNone if none.
+func (l *Layer) Scroll(e int) uint8 { return l.rare(e).Scroll }
+
+// Engaged is the time that engagement e tells, ms.
+func (l *Layer) Engaged(e int) uint32 { return l.rare(e).Engaged }
 
 // Len is the number of visits, hidden ones included.
 func (l *Layer) Len() int { return len(l.ID) }

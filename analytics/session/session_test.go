@@ -85,7 +85,7 @@ func lines(t *testing.T, d *session.Day) []string {
 			s := fmt.Sprintf("%d %x: %d–%d/%d views=%d customs=%d flags=%d %s %s %s %s %q %q %q", l.Visitor[i], uint64(l.ID[i]), l.Start[i], l.LastEvent[i], l.Last[i],
 				l.Views[i], l.Customs[i], l.Flags[i], x(l.Entry[i]), x(l.Exit[i]), x(l.EntryHost[i]), x(l.Language[i]), x(l.Agent[i]), x(l.Place[i]), x(l.Acquisition[i]))
 			for e := l.FirstEvent[i]; e < l.FirstEvent[i+1]; e++ {
-				s += fmt.Sprintf("; %d kind=%d %s %s %q %q %d %d", l.At[e], l.Kind[e], x(l.Name[e]), x(l.Page[e]), x(l.Props[e]), x(l.Revenue[e]), l.Scroll[e], l.Engaged[e])
+				s += fmt.Sprintf("; %d kind=%d %s %s %q %q %d %d", l.At[e], l.Kind[e], x(l.Name(int(e))), x(l.Page[e]), x(l.Props(int(e))), x(l.Revenue(int(e))), l.Scroll(int(e)), l.Engaged(int(e)))
 			}
 			out = append(out, s)
 		}

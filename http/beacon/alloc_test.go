@@ -32,12 +32,15 @@ func hot(t testing.TB, body string) (run func(), s *sink) {
 	return hotWith(t, body, nil)
 }
 
-func hotWith(t testing.TB, body string, e Enricher) (run func(), s *sink) {
+func hotWith(t testing.TB, body string, e Enricher, change ...func(*Options)) (run func(), s *sink) {
 	s = &sink{}
 	f := newFixture(nil, func(o *Options) {
 		o.Recorder, o.PerAddress, o.PerAddressBurst = s, 1<<30, 1<<30
 		if e != nil {
 			o.Enricher = e
+		}
+		for _, c := range change {
+			c(o)
 		}
 	})
 	var req fasthttp.Request

@@ -44,11 +44,14 @@ type Directory interface {
 	Site(domain []byte) (*analytics.Site, bool)
 }
 
-// Salts gives the secrets that visitor ids are made with.
+// Salts gives the secrets that visitor ids are made with: of the day, of the week
+// and of the month, for sites whose visitors keep their ids so long. Each gives
+// the salt in force and the one before it, nil if there is none that a visit
+// could have begun under. They must not be kept or changed.
 type Salts interface {
-	// At gives the salt in force and the one before it, nil if there is none.
-	// They must not be kept or changed.
 	At(nowMS int64) (current, previous *[16]byte)
+	Weekly(nowMS int64) (current, previous *[16]byte)
+	Monthly(nowMS int64) (current, previous *[16]byte)
 }
 
 // Enricher tells what an event's outer signs mean; *enrich.Enricher is one.

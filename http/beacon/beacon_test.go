@@ -121,6 +121,18 @@ type salts struct{ current, previous [16]byte }
 
 func (s *salts) At(int64) (current, previous *[16]byte) { return &s.current, &s.previous }
 
+func (s *salts) Weekly(int64) (current, previous *[16]byte) {
+	return longer(s.current, 'w'), longer(s.previous, 'w')
+}
+
+func (s *salts) Monthly(int64) (current, previous *[16]byte) { return longer(s.current, 'm'), nil }
+
+// longer gives the salt that stands for s in another family.
+func longer(s [16]byte, family byte) *[16]byte {
+	s[15] = family
+	return &s
+}
+
 // plainEnricher knows very little, and says it plainly.
 type plainEnricher struct{ agents map[string]*enrich.UserAgent }
 

@@ -94,9 +94,9 @@ func (b *batch) event(e *entry, site *analytics.Site, ev *analytics.Event) analy
 }
 
 // identify gives ev its id and its visitor. Visitors of events with a time of
-// their own are told apart per UTC day of it, as the daily salt does for live
-// ones; the day before is the previous id, so that a visit over midnight stays
-// whole.
+// their own are told apart per UTC day, week or month of it, as the salts do for
+// live ones; where a visit can have begun in the period before, that one's is the
+// previous id, so that a visit over the turn stays whole.
 func (b *batch) identify(e *entry, site *analytics.Site, ev *analytics.Event, addr netip.Addr, ua []byte) {
 	if e.id != "" {
 		ev.ID = visitor.EventID(&site.Secret, e.id)
@@ -107,19 +107,22 @@ func (b *batch) identify(e *entry, site *analytics.Site, ev *analytics.Event, ad
 		ev.Visitor, ev.Named = visitor.Named(&site.Secret, e.visitor), true
 		return
 	}
-	current, previous := b.door.opts.Salts.At(b.nowMS)
+	current, previous := b.door.salts(site, b.nowMS)
 	root := b.door.opts.Enricher.RegistrableDomain(ev.Host)
 	ev.Visitor = visitor.ID(current, site.ID, addr, ua, root)
 	switch {
 	case e.explicit:
-		day := e.time / (24 * 60 * 60 * 1000) // times are after 1970
-		ev.Visitor, ev.Previous = ofDay(ev.Visitor, day), ofDay(ev.Visitor, day-1)
+		id := ev.Visitor
+		start, before, turning := periodOf(site.Uniques, e.time)
+		if ev.Visitor = ofDay(id, start); turning {
+			ev.Previous = ofDay(id, before)
+		}
 	case previous != nil:
 		ev.Previous = visitor.ID(previous, site.ID, addr, ua, root)
 	}
 }
 
-// ofDay gives the id that a visitor has on a day; never 0.
+// ofDay gives the id that a visitor has in the period that begins on a day; never 0.
 func ofDay(id uint64, day int64) uint64 {
 	x := id + uint64(day)*0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9

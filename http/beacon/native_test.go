@@ -74,7 +74,7 @@ func TestNativeFields(t *testing.T) {
 	}
 	got.ID, got.Visitor = 0, 0
 	wanted := analytics.Event{
-		Kind: analytics.Custom, Explicit: true, Time: 1767319445678, Name: "buy", Page: "/a b", Host: "shop.example.com", NonInteractive: true,
+		Kind: analytics.Custom, Explicit: true, Time: 1767319445678, Name: "buy", Page: "/a b", Host: "shop.example.com", Named: true, NonInteractive: true,
 		ScrollDepth: analytics.ScrollNone, Props: []analytics.Prop{{Key: "plan", Value: "pro"}, {Key: "n", Value: "3"}},
 		Revenue:     analytics.Revenue{Amount: 12_340_000, Currency: "EUR"},
 		Agent:       analytics.Agent{Browser: "Lynx", BrowserVersion: "2.9", OS: "Plan 9", OSVersion: "4", Device: "Desktop"},

@@ -187,7 +187,7 @@ func (d *Door) record(r *request, site *analytics.Site) error {
 	} else {
 		e.ID = d.randomID()
 	}
-	current, previous := d.opts.Salts.At(r.nowMS)
+	current, previous := d.salts(site, r.nowMS)
 	root := ""
 	if e.Host != enrich.NoHost {
 		root = d.opts.Enricher.RegistrableDomain(e.Host)

@@ -63,6 +63,8 @@ PUT    /v1/sites/{site}       401 403 200 200 404 403 403 200 200
 DELETE /v1/sites/{site}       401 403 204 204 404 403 403 204 204
 GET    /v1/sites/{site}/live  401 200 200 200 404 200 403 403 200
 GET    /v1/sites/{site}/drops 401 200 200 200 404 200 403 403 200
+GET    /v1/sites/{site}/seals 401 200 200 200 404 200 403 403 200
+POST   /v1/sites/{site}/erase 401 403 200 200 404 403 403 403 200
 `
 
 // AccessTable is who may do what at this door.

@@ -81,6 +81,8 @@ var goodBody = map[string]string{
 	"POST /v1/keys":        `{"name":"new","scope":"stats:read"}`,
 	"POST /v1/sites":       `{"domain":"new.example","timezone":"Europe/Berlin"}`,
 	"PUT /v1/sites/{site}": `{"public":true}`,
+
+	"POST /v1/sites/{site}/erase": `{"visitor":"anna"}`,
 }
 
 func TestAPublicSiteIsReadByAnybodyAndManagedByNobodyElse(t *testing.T) {

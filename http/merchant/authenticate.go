@@ -69,7 +69,7 @@ func (a *Authenticator) session(hash *accounts.Hash) accounts.Identity {
 	if !ok {
 		return accounts.Identity{}
 	}
-	return accounts.Identity{User: user.ID, Role: user.Role, Org: user.Org, Session: session.Hash}
+	return accounts.Identity{User: user.ID, Role: user.Role, Org: user.Org, Guest: view.GuestOf(user.ID), Session: session.Hash}
 }
 
 // secretChars is the length of a session id's and a setup token's text.

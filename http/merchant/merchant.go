@@ -60,13 +60,14 @@ type Drops interface {
 	Drops(ctx context.Context, site analytics.SiteID) (map[int32]map[analytics.Reason]uint64, error)
 }
 
-// Options are what a Handler is made of. Accounts, Asker, Live and Drops are
-// required.
+// Options are what a Handler is made of. All up to Seals are required.
 type Options struct {
 	Accounts Accounts
 	Asker    Asker
 	Live     Live
 	Drops    Drops
+	Eraser   Eraser
+	Seals    Seals
 	Clock    func() time.Time // default time.Now
 	// Trusted lists the proxies whose forwarding headers are believed.
 	Trusted []netip.Prefix
@@ -154,6 +155,8 @@ func (h *Handler) Routes() []door.Route {
 		{Method: "DELETE", Path: "/v1/sites/{site}", Need: door.Known, Handler: h.deleteSite},
 		{Method: "GET", Path: "/v1/sites/{site}/live", Need: door.Public, Handler: h.live},
 		{Method: "GET", Path: "/v1/sites/{site}/drops", Need: door.Known, Handler: h.drops},
+		{Method: "GET", Path: "/v1/sites/{site}/seals", Need: door.Known, Handler: h.seals},
+		{Method: "POST", Path: "/v1/sites/{site}/erase", Need: door.Known, Handler: h.erase},
 	}
 }
 

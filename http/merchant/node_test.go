@@ -27,6 +27,7 @@ import (
 	"footfall/analytics/accounts"
 	"footfall/analytics/calendar"
 	"footfall/analytics/query"
+	"footfall/analytics/site"
 	"footfall/http/door"
 )
 
@@ -53,6 +54,8 @@ type node struct {
 	count   *counter
 	pulse   *publisher
 	dropped map[int32]map[analytics.Reason]uint64
+	sealed  []site.Seal
+	erased  []string // "domain name by"
 
 	operatorToken string
 }
@@ -73,7 +76,7 @@ func build(t testing.TB, change func(*Options)) *node {
 	n.now.Store(begin.UnixMilli())
 	clock := func() time.Time { return time.UnixMilli(n.now.Load()) }
 	n.house = newHouse(clock)
-	opts := Options{Accounts: n.house, Asker: n.count, Live: n.pulse, Drops: n, Clock: clock,
+	opts := Options{Accounts: n.house, Asker: n.count, Live: n.pulse, Drops: n, Eraser: n, Seals: n, Clock: clock,
 		Trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 	if change != nil {
 		change(&opts)
@@ -86,6 +89,16 @@ func build(t testing.TB, change func(*Options)) *node {
 
 func (n *node) Drops(context.Context, analytics.SiteID) (map[int32]map[analytics.Reason]uint64, error) {
 	return n.dropped, n.count.err
+}
+
+func (n *node) Seals(context.Context, analytics.SiteID) ([]site.Seal, error) {
+	return n.sealed, n.count.err
+}
+
+// EraseVisitor finds two visits with three events of everybody.
+func (n *node) EraseVisitor(_ context.Context, s *analytics.Site, name, by string) (visits, events uint64, err error) {
+	n.erased = append(n.erased, s.Domain+" "+name+" "+by)
+	return 2, 3, n.count.err
 }
 
 func mount(routes []door.Route, auth *Authenticator) fasthttp.RequestHandler {

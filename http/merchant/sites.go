@@ -33,14 +33,17 @@ type siteDetail struct {
 	Pages     []string `json:"blocked_pages"`
 	IPs       []string `json:"blocked_ips"`
 	Countries []string `json:"blocked_countries"`
+	VisitorID string   `json:"visitor_id"`     // daily, weekly or monthly
+	Retention int      `json:"retention_days"` // 0 keeps all
 	Snippet   string   `json:"snippet"`
 }
 
 // detailOf shows a site with its settings. Addresses and pages that are blocked
 // say something about the owner, so they are for people of the house only.
 func (h *Handler) detailOf(ctx *fasthttp.RequestCtx, who accounts.Identity, s *analytics.Site) siteDetail {
-	d := siteDetail{siteBody: siteBodyOf(s), Hostnames: []string{}, Pages: []string{}, IPs: []string{}, Countries: []string{}, Snippet: h.snippet(ctx, s)}
-	if who.Operator || !who.Anonymous() && who.Org == s.Org {
+	d := siteDetail{siteBody: siteBodyOf(s), Hostnames: []string{}, Pages: []string{}, IPs: []string{}, Countries: []string{},
+		VisitorID: string(cmp.Or(s.Uniques, analytics.UniquesDaily)), Retention: s.RetentionDays, Snippet: h.snippet(ctx, s)}
+	if who.Belongs(s) {
 		d.Hostnames, d.Pages = append(d.Hostnames, s.Hostnames...), append(d.Pages, s.Pages...)
 		d.IPs, d.Countries = append(d.IPs, s.IPs...), append(d.Countries, s.Countries...)
 	}
@@ -67,7 +70,7 @@ func Snippet(base, domain string) string {
 }
 
 // sitesOf gives the sites that who may see, of the organisation that is asked
-// for, by domain.
+// for, or of their own and where they are guests, by domain.
 func (h *Handler) sitesOf(ctx *fasthttp.RequestCtx, who accounts.Identity, may right) ([]*analytics.Site, error) {
 	org, all, err := listOrg(ctx, who)
 	if err != nil {
@@ -82,6 +85,13 @@ func (h *Handler) sitesOf(ctx *fasthttp.RequestCtx, who accounts.Identity, may r
 	for s := range list {
 		if may(who, s) {
 			out = append(out, s)
+		}
+	}
+	if len(ctx.QueryArgs().Peek("org")) == 0 {
+		for _, g := range who.Guest {
+			if s, ok := view.SiteByID(g.Site); ok && s.Org != org && may(who, s) {
+				out = append(out, s)
+			}
 		}
 	}
 	slices.SortFunc(out, func(a, b *analytics.Site) int { return cmp.Compare(a.Domain, b.Domain) })
@@ -207,6 +217,9 @@ func (h *Handler) updateSite(ctx *fasthttp.RequestCtx, who accounts.Identity) er
 		Pages     *[]string `json:"blocked_pages"`
 		IPs       *[]string `json:"blocked_ips"`
 		Countries *[]string `json:"blocked_countries"`
+
+		VisitorID *analytics.Uniques `json:"visitor_id"`
+		Retention *int               `json:"retention_days"`
 	}
 	if err := readJSON(ctx, &in); err != nil {
 		return err
@@ -222,7 +235,7 @@ func (h *Handler) updateSite(ctx *fasthttp.RequestCtx, who accounts.Identity) er
 		}
 	}
 	out, err := h.do(&accounts.UpdateSite{ID: site.ID, Domain: in.Domain, Timezone: in.Timezone, Public: in.Public,
-		Hostnames: in.Hostnames, Pages: in.Pages, IPs: in.IPs, Countries: in.Countries})
+		Hostnames: in.Hostnames, Pages: in.Pages, IPs: in.IPs, Countries: in.Countries, Uniques: in.VisitorID, RetentionDays: in.Retention})
 	if err != nil {
 		return err
 	}
@@ -231,7 +244,8 @@ func (h *Handler) updateSite(ctx *fasthttp.RequestCtx, who accounts.Identity) er
 }
 
 func (h *Handler) deleteSite(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
-	site, err := h.siteOf(ctx, who, manage)
+	// Guests who edit a site may not remove it.
+	site, err := h.siteOf(ctx, who, func(who accounts.Identity, site *analytics.Site) bool { return who.MayProvision(site.Org) })
 	if err != nil {
 		return err
 	}

@@ -80,7 +80,7 @@ func TestAnUnreadableQueryOfNobodyTellsOfTheMissingKey(t *testing.T) {
 
 func TestAKeyHasItsRequestsPerHour(t *testing.T) {
 	w := newWorld(t, query.Row{Values: num(1)})
-	w.door = New(Config{Asker: w.asker, Directory: w.sites, First: w.firsts, Clock: func() time.Time { return w.now }, RequestsPerHour: 3})
+	w.door = New(Config{Asker: w.asker, Directory: w.catalog, First: w.firsts, Clock: func() time.Time { return w.now }, RequestsPerHour: 3})
 	ask := func(who accounts.Identity) response { return w.call(who, "GET", stats("realtime/visitors"), "") }
 	for i, left := range []string{"2", "1", "0"} {
 		got := ask(key)
@@ -114,7 +114,7 @@ func TestAKeyHasItsRequestsPerHour(t *testing.T) {
 
 func TestTheDefaultIs600RequestsPerHour(t *testing.T) {
 	w := newWorld(t, query.Row{Values: num(1)})
-	w.door = New(Config{Asker: w.asker, Directory: w.sites, First: w.firsts, Clock: func() time.Time { return w.now }})
+	w.door = New(Config{Asker: w.asker, Directory: w.catalog, First: w.firsts, Clock: func() time.Time { return w.now }})
 	if got := w.call(key, "GET", stats("realtime/visitors"), ""); got.header.Get("X-RateLimit-Limit") != "600" {
 		t.Errorf("%v", got.header)
 	}

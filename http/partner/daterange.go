@@ -27,6 +27,29 @@ type dateRange struct {
 	name string // the relative name; "" for two dates or times
 }
 
+// periodAt resolves a range of the dialect, a name or a pair, as seen at now; at
+// is where it stands in the query, for the error.
+func periodAt(at string, v any, now int64, first func() int64, zone *time.Location) (r dateRange, err error) {
+	ok := false
+	switch v := v.(type) {
+	case string:
+		r, ok = relativeRange(v, now, first, zone)
+	case []any:
+		if len(v) != 2 {
+			break
+		}
+		from, isText := v[0].(string)
+		to, isTextToo := v[1].(string)
+		if isText && isTextToo {
+			r, ok = customRange(from, to, zone)
+		}
+	}
+	if !ok {
+		return r, invalid("%s: Invalid date range %s", at, cut(text(v)))
+	}
+	return r, nil
+}
+
 // relativeRange resolves a named range as seen at now. first gives the Unix ms
 // of the first event, for "all".
 func relativeRange(name string, now int64, first func() int64, zone *time.Location) (dateRange, bool) {
@@ -38,9 +61,9 @@ func relativeRange(name string, now int64, first func() int64, zone *time.Locati
 	case "24h":
 		r.Period, r.time = calendar.Span(now-24*hourMS, now+1, zone), query.TimeHour
 	case "realtime":
-		r.Period, r.time = calendar.Span(now-5*minuteMS, now+1, zone), query.TimeHour
+		r.Period, r.time = calendar.Span(now-5*minuteMS, now+1, zone), query.TimeMinute
 	case "30m":
-		r.Period, r.time = calendar.Span(now-30*minuteMS, now+1, zone), query.TimeHour
+		r.Period, r.time = calendar.Span(now-30*minuteMS, now+1, zone), query.TimeMinute
 	case "month":
 		r.Period = calendar.MonthPeriod(today, 1, zone)
 	case "year":
@@ -138,16 +161,29 @@ func (r dateRange) trimmed(now int64) dateRange {
 // checkBuckets refuses a time dimension that would cut the range too finely.
 func checkBuckets(r dateRange, dims []query.Dimension) error {
 	for _, d := range dims {
-		iv, ok := query.IntervalOf(d)
-		if !ok {
-			continue
-		}
-		width := map[calendar.Interval]int64{calendar.Hour: hourMS, calendar.Day: dayMS, calendar.Week: 7 * dayMS, calendar.Month: 28 * dayMS}[iv]
-		if (r.To-r.From)/width > bucketsMax {
+		if width := widthOf(d); width > 0 && (r.To-r.From)/width > bucketsMax {
 			return analytics.Errorf(analytics.Invalid, "#/date_range: too long for %s, at most %d buckets", d, bucketsMax)
 		}
 	}
 	return nil
+}
+
+// widthOf gives the least width of a time dimension's buckets in ms; 0 for any
+// other dimension.
+func widthOf(d query.Dimension) int64 {
+	switch d {
+	case query.TimeMinute:
+		return minuteMS
+	case query.TimeHour:
+		return hourMS
+	case query.TimeDay:
+		return 23 * hourMS
+	case query.TimeWeek:
+		return 7 * dayMS
+	case query.TimeMonth:
+		return 28 * dayMS
+	}
+	return 0
 }
 
 // stamp writes an instant with the zone's offset, as the dialect echoes it.

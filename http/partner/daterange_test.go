@@ -18,8 +18,8 @@ func TestDateRangesAreResolvedInTheSitesZone(t *testing.T) {
 		{"Europe/Berlin", "2026-05-13T12:30:00Z", `"day"`, "2026-05-13T00:00:00+02:00", "2026-05-13T23:59:59+02:00", query.TimeHour},
 		{"Europe/Berlin", "2026-05-13T22:30:00Z", `"day"`, "2026-05-14T00:00:00+02:00", "2026-05-14T23:59:59+02:00", query.TimeHour},
 		{"Europe/Berlin", "2026-05-13T12:30:00Z", `"24h"`, "2026-05-12T14:30:00+02:00", "2026-05-13T14:30:00+02:00", query.TimeHour},
-		{"Europe/Berlin", "2026-05-13T12:30:00Z", `"realtime"`, "2026-05-13T14:25:00+02:00", "2026-05-13T14:30:00+02:00", query.TimeHour},
-		{"Europe/Berlin", "2026-05-13T12:30:00Z", `"30m"`, "2026-05-13T14:00:00+02:00", "2026-05-13T14:30:00+02:00", query.TimeHour},
+		{"Europe/Berlin", "2026-05-13T12:30:00Z", `"realtime"`, "2026-05-13T14:25:00+02:00", "2026-05-13T14:30:00+02:00", query.TimeMinute},
+		{"Europe/Berlin", "2026-05-13T12:30:00Z", `"30m"`, "2026-05-13T14:00:00+02:00", "2026-05-13T14:30:00+02:00", query.TimeMinute},
 		{"Europe/Berlin", "2026-05-13T12:30:00Z", `"7d"`, "2026-05-06T00:00:00+02:00", "2026-05-12T23:59:59+02:00", query.TimeDay},
 		{"Europe/Berlin", "2026-05-13T12:30:00Z", `"28d"`, "2026-04-15T00:00:00+02:00", "2026-05-12T23:59:59+02:00", query.TimeDay},
 		{"Europe/Berlin", "2026-05-13T12:30:00Z", `"91d"`, "2026-02-11T00:00:00+01:00", "2026-05-12T23:59:59+02:00", query.TimeDay},
@@ -101,6 +101,31 @@ func TestOnlyRangesThatAreNowAreTrimmed(t *testing.T) {
 		w.query(`{"site_id":"example.com","metrics":["visitors"],"date_range":` + c.value + `,"include":{"trim_relative_date_range":true}}`)
 		if q := w.asker.asked[0]; q.To != at(t, c.to) {
 			t.Errorf("%s ends at %s, want %s", c.value, stamp(q.To, q.Zone), c.to)
+		}
+	}
+}
+
+func TestTheLastMinutesAreCutIntoMinutes(t *testing.T) {
+	for _, c := range []struct {
+		value       string
+		labels      int
+		first, last string
+	}{
+		{`"realtime"`, 6, "2026-05-13 14:25:00", "2026-05-13 14:30:00"},
+		{`"30m"`, 31, "2026-05-13 14:00:00", "2026-05-13 14:30:00"},
+	} {
+		w := newWorld(t)
+		got := w.query(`{"site_id":"example.com","metrics":["visitors"],"date_range":` + c.value + `,"dimensions":["time:minute"],"include":{"time_labels":true}}`)
+		var body struct {
+			Meta struct {
+				Labels []string `json:"time_labels"`
+			}
+		}
+		if err := json.Unmarshal([]byte(got.body), &body); err != nil || got.status != 200 {
+			t.Fatalf("%d %s", got.status, got.body)
+		}
+		if l := body.Meta.Labels; len(l) != c.labels || l[0] != c.first || l[len(l)-1] != c.last {
+			t.Errorf("%s: %q", c.value, l)
 		}
 	}
 }

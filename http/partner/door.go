@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -27,9 +28,14 @@ type Asker interface {
 	Ask(ctx context.Context, site analytics.SiteID, q *query.Question, after analytics.Token) (*query.Answer, error)
 }
 
-// Directory finds sites by domain, in lower case and without "www.".
+// Directory finds sites by domain, in lower case and without "www.", and what
+// the merchant defined for a site: its goals in the order in which they were
+// made, and its segments, personal ones of everybody included. What it gives is
+// not written to. Calls may be concurrent.
 type Directory interface {
 	Site(domain []byte) (*analytics.Site, bool)
+	Goals(site analytics.SiteID) []*analytics.Goal
+	Segment(site analytics.SiteID, id uint64) (*analytics.Segment, bool)
 }
 
 // First tells when a site's first event was, in Unix ms; false if it has none.
@@ -77,21 +83,23 @@ func New(cfg Config) *Door {
 // be; the handlers ask who it is.
 func (d *Door) Routes() []door.Route {
 	get := func(path string, h door.Handler) door.Route {
-		return door.Route{Method: fasthttp.MethodGet, Path: path, Need: door.Public, Handler: d.limited(h)}
+		return door.Route{Method: fasthttp.MethodGet, Path: path, Need: door.Public, Handler: d.Limited(h)}
 	}
 	return []door.Route{
-		{Method: fasthttp.MethodPost, Path: "/api/v2/query", Need: door.Public, Handler: d.limited(d.query), BodyMax: bodyBytesMax},
+		{Method: fasthttp.MethodPost, Path: "/api/v2/query", Need: door.Public, Handler: d.Limited(d.query), BodyMax: bodyBytesMax},
 		get("/api/v1/stats/realtime/visitors", d.realtimeV1),
 		get("/api/v1/stats/aggregate", d.aggregateV1),
 		get("/api/v1/stats/timeseries", d.timeseriesV1),
 		get("/api/v1/stats/breakdown", d.breakdownV1),
 		get("/v1/sites/{site}/months", d.months),
 		{Method: fasthttp.MethodGet, Path: "/v1/openapi.yaml", Need: door.Public, Handler: document},
+		{Method: fasthttp.MethodGet, Path: "/api/v2/schema", Need: door.Public, CrossOrigin: true, Handler: querySchema},
+		{Method: fasthttp.MethodGet, Path: "/api/docs/query/schema.json", Need: door.Public, CrossOrigin: true, Handler: querySchema},
 	}
 }
 
-// limited counts a key's request against its quota before anything else.
-func (d *Door) limited(h door.Handler) door.Handler {
+// Limited counts a key's request against its quota before anything else.
+func (d *Door) Limited(h door.Handler) door.Handler {
 	return func(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
 		if who.Key != 0 && who.User == 0 && !who.Operator && d.cfg.RequestsPerHour > 0 {
 			left, reset, ok := d.quota.take(who.Key, d.cfg.Clock())
@@ -167,7 +175,7 @@ func (a *asking) question(q *query.Question) (*query.Answer, error) {
 	if a.err != nil {
 		return nil, a.err
 	}
-	q.Zone, q.Now = a.site.Zone(), a.now
+	a.complete(q)
 	answer, err := a.door.cfg.Asker.Ask(a.ctx, a.site.ID, q, a.after)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil, &analytics.Error{Code: analytics.Unavailable, Text: "query: took too long, ask about less or try again", Err: err}
@@ -181,12 +189,22 @@ func (a *asking) question(q *query.Question) (*query.Answer, error) {
 	return answer, nil
 }
 
+// complete puts into a question what it is about the site and the time.
+func (a *asking) complete(q *query.Question) {
+	q.Zone, q.Now, q.Lasting = a.site.Zone(), a.now, lasting(a.site)
+}
+
+// lasting tells whether visitors of the site keep their ids over several days.
+func lasting(site *analytics.Site) bool {
+	return site.Uniques == analytics.UniquesWeekly || site.Uniques == analytics.UniquesMonthly
+}
+
 // first gives the first event, or now without any. An error is kept: the next
 // question gives it.
 func (a *asking) first() int64 {
 	ms, ok, err := a.door.cfg.First.FirstEvent(a.site.ID)
 	if err != nil {
-		a.err = err
+		a.err = fmt.Errorf("first event of site %d: %w", a.site.ID, err)
 	}
 	if !ok {
 		return a.now

@@ -42,6 +42,60 @@ func (s sites) Site(domain []byte) (*analytics.Site, bool) {
 	return site, ok
 }
 
+// catalog is the sites with what is defined for site 1.
+type catalog struct {
+	sites
+	goals    []*analytics.Goal
+	segments map[uint64]*analytics.Segment
+}
+
+func (c *catalog) Goals(site analytics.SiteID) []*analytics.Goal {
+	if site != 1 {
+		return nil
+	}
+	return c.goals
+}
+
+func (c *catalog) Segment(site analytics.SiteID, id uint64) (*analytics.Segment, bool) {
+	s, ok := c.segments[id]
+	return s, ok && s.Site == site
+}
+
+// define gives example.com goals and segments.
+func (w *world) define() *world {
+	w.catalog.goals = []*analytics.Goal{
+		{ID: 1, Site: 1, Kind: analytics.GoalEvent, Name: "Signup", Event: "Signup"},
+		{ID: 2, Site: 1, Kind: analytics.GoalPage, Name: "Visit /blog/**", Page: "/blog/**"},
+		{ID: 3, Site: 1, Kind: analytics.GoalEvent, Name: "Purchase", Event: "Purchase", Currency: "EUR"},
+		{ID: 4, Site: 1, Kind: analytics.GoalEvent, Name: "Donation", Event: "Donation", Currency: "USD"},
+		{ID: 5, Site: 1, Kind: analytics.GoalEvent, Name: "Purchase of a friend", Event: "Purchase2", Currency: "EUR"},
+		{ID: 6, Site: 1, Kind: analytics.GoalScroll, Name: "Read | all; of it", Page: "/", Scroll: 90},
+	}
+	segment := func(id uint64, personal bool, owner uint64, filters string) {
+		w.catalog.segments[id] = &analytics.Segment{ID: id, Site: 1, Personal: personal, Owner: owner, Data: `{"filters":` + filters + `,"labels":{}}`}
+	}
+	segment(11, false, 3, `[["is","visit:country",["DE"]]]`)
+	segment(12, false, 0, `[["is","visit:os",["Mac"]],["contains","event:page",["/a"],{"case_sensitive":false}]]`)
+	segment(13, true, 3, `[["is","visit:city",[2950159]]]`)
+	segment(14, true, 0, `[["is","visit:os",["iOS"]]]`)
+	segment(15, false, 3, `[["is","event:goal",["Signup"]],["is","event:hostname",["a.com"]]]`)
+	segment(16, false, 3, `[["is","segment",[11]]]`)
+	segment(17, false, 3, `[]`)
+	segment(18, false, 3, `{`)
+	segment(19, false, 3, `[["is","event:goal",["Gone"]]]`)
+	w.catalog.segments[20] = &analytics.Segment{ID: 20, Site: 2, Data: `{"filters":[["is","visit:os",["Mac"]]]}`}
+	return w
+}
+
+// goalNames lists the names of goals.
+func goalNames(goals []*query.Goal) []string {
+	var out []string
+	for _, g := range goals {
+		out = append(out, g.Name)
+	}
+	return out
+}
+
 type firstEvents map[analytics.SiteID]int64
 
 func (f firstEvents) FirstEvent(site analytics.SiteID) (int64, bool, error) {
@@ -51,13 +105,14 @@ func (f firstEvents) FirstEvent(site analytics.SiteID) (int64, bool, error) {
 
 // world is a door with two sites of organisation 1 and one that is public.
 type world struct {
-	t      testing.TB
-	door   *Door
-	asker  *fakeAsker
-	sites  sites
-	firsts firstEvents
-	now    time.Time
-	spec   routers.Router
+	t       testing.TB
+	door    *Door
+	asker   *fakeAsker
+	sites   sites
+	catalog *catalog
+	firsts  firstEvents
+	now     time.Time
+	spec    routers.Router
 }
 
 func site(t testing.TB, id analytics.SiteID, domain, zone string, org uint64, public bool) *analytics.Site {
@@ -81,7 +136,8 @@ func newWorld(t testing.TB, rows ...query.Row) *world {
 	w.asker = &fakeAsker{answer: func(int, *query.Question) (*query.Answer, error) {
 		return &query.Answer{Rows: rows, TotalRows: len(rows), Index: 77}, nil
 	}}
-	w.door = New(Config{Asker: w.asker, Directory: w.sites, First: w.firsts, Clock: func() time.Time { return w.now }, RequestsPerHour: -1})
+	w.catalog = &catalog{sites: w.sites, segments: map[uint64]*analytics.Segment{}}
+	w.door = New(Config{Asker: w.asker, Directory: w.catalog, First: w.firsts, Clock: func() time.Time { return w.now }, RequestsPerHour: -1})
 	w.spec = specification(t)
 	return w
 }

@@ -7,11 +7,8 @@ import (
 	"footfall/analytics/query"
 )
 
-// Names of the dialect that are not computed yet: they need goals or segments.
+// Words of the dialect that are no metric and no dimension of package query.
 const (
-	dimGoal              = "event:goal"
-	conversionRate       = "conversion_rate"
-	groupConversionRate  = "group_conversion_rate"
 	dimSegment           = "segment"
 	documentation        = "/v1/openapi.yaml"
 	opHasDone            = "has_done"
@@ -19,12 +16,12 @@ const (
 	patternOperatorsText = "(matches, matches_not)"
 )
 
-// metricNamed finds a metric that can be computed.
+// metricNamed finds a metric.
 func metricNamed(s string) (query.Metric, bool) {
 	switch m := query.Metric(s); m {
 	case query.Visitors, query.Visits, query.Pageviews, query.Events, query.ViewsPerVisit, query.BounceRate,
 		query.VisitDuration, query.ScrollDepth, query.TimeOnPage, query.Percentage, query.ExitRate, query.Entries,
-		query.Exits, query.TotalRevenue, query.AverageRevenue:
+		query.Exits, query.TotalRevenue, query.AverageRevenue, query.ConversionRate, query.GroupConversionRate:
 		return m, true
 	}
 	return "", false
@@ -36,7 +33,7 @@ func dimensionNamed(s string) (query.Dimension, bool) {
 	if key, ok := strings.CutPrefix(s, query.PropsPrefix); ok {
 		return d, key != "" && len(key) <= analytics.PropKeyBytesMax
 	}
-	return d, d == query.Time || d.Known()
+	return d, d == query.EventGoal || isTime(d) || d.Known()
 }
 
 // isTime tells whether d is a time dimension, "time" included.
@@ -45,8 +42,19 @@ func isTime(d query.Dimension) bool {
 	return ok || d == query.Time
 }
 
+// isProp tells whether d is a custom property.
+func isProp(d query.Dimension) bool { return strings.HasPrefix(string(d), query.PropsPrefix) }
+
+// isRevenue tells whether m is money, whose currency comes from goals.
+func isRevenue(m query.Metric) bool { return m == query.TotalRevenue || m == query.AverageRevenue }
+
+// isConversion tells whether m needs a goal to convert to.
+func isConversion(m query.Metric) bool {
+	return m == query.ConversionRate || m == query.GroupConversionRate
+}
+
 // sessionMetric tells whether m is a figure of whole visits, which single
-// events by name or property have none of.
+// events by name, goal or property have none of.
 func sessionMetric(m query.Metric) bool {
 	switch m {
 	case query.BounceRate, query.ViewsPerVisit, query.VisitDuration, query.Entries, query.Exits:
@@ -58,8 +66,11 @@ func sessionMetric(m query.Metric) bool {
 // eventOnly tells whether d tells single events apart and never a visit. Pages
 // and hosts are not: a visit has its landing and leaving ones.
 func eventOnly(d query.Dimension) bool {
-	return d == query.EventName || strings.HasPrefix(string(d), query.PropsPrefix)
+	return d == query.EventName || d == query.EventGoal || isProp(d)
 }
+
+// ofEvents tells whether d is an attribute of events, not of visits.
+func ofEvents(d query.Dimension) bool { return d == query.EventGoal || d.EventScoped() }
 
 // countryCode tells whether s has the form of an ISO 3166-1 alpha-2 code.
 func countryCode(s string) bool {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"footfall/analytics"
 	"footfall/analytics/accounts"
 	"footfall/analytics/calendar"
 	"footfall/analytics/query"
@@ -20,20 +21,28 @@ const (
 
 // queryV1 is what the three larger endpoints of v1 share.
 type queryV1 struct {
+	*filterV1
+	words    *words
 	period   calendar.Period
-	long     bool // 6mo and 12mo, whose series is by month
-	metrics  []query.Metric
-	filter   *query.Filter
-	filtered []query.Dimension
+	long     bool           // 6mo and 12mo, whose series is by month
+	metrics  []query.Metric // as they are named in the answer
+	imported bool           // imported statistics are to be in the answer
+}
+
+// requestV1 is a request to one of the endpoints of v1.
+type requestV1 struct {
+	*asking
+	words *words
 }
 
 // openV1 finds the site and opens the request; the caller must call done.
-func (d *Door) openV1(ctx *fasthttp.RequestCtx, who accounts.Identity) (a *asking, done func(), err error) {
+func (d *Door) openV1(ctx *fasthttp.RequestCtx, who accounts.Identity) (r *requestV1, done func(), err error) {
 	site, err := d.site(ctx, who, string(ctx.QueryArgs().Peek("site_id")))
 	if err != nil {
 		return nil, nil, err
 	}
-	return d.ask(ctx, site)
+	a, done, err := d.ask(ctx, site)
+	return &requestV1{asking: a, words: d.words(site, who)}, done, err
 }
 
 func parameter(ctx *fasthttp.RequestCtx, name, otherwise string) string {
@@ -43,13 +52,13 @@ func parameter(ctx *fasthttp.RequestCtx, name, otherwise string) string {
 	return otherwise
 }
 
-func (a *asking) parseV1(ctx *fasthttp.RequestCtx, property query.Dimension) (*queryV1, error) {
-	q := &queryV1{}
+func (a *requestV1) parse(ctx *fasthttp.RequestCtx, property query.Dimension) (*queryV1, error) {
+	q := &queryV1{words: a.words, imported: parameter(ctx, "with_imported", "") == "true"}
 	var err error
 	if err = a.parsePeriod(q, parameter(ctx, "period", "30d"), parameter(ctx, "date", "")); err != nil {
 		return nil, err
 	}
-	if q.filter, q.filtered, err = parseFilterText(parameter(ctx, "filters", "")); err != nil {
+	if q.filterV1, err = parseFilterText(parameter(ctx, "filters", ""), a.words); err != nil {
 		return nil, err
 	}
 	return q, q.parseMetrics(parameter(ctx, "metrics", string(query.Visitors)), property)
@@ -100,9 +109,7 @@ func (q *queryV1) parseMetrics(list string, property query.Dimension) error {
 		m := query.Metric(strings.TrimSpace(name))
 		switch m {
 		case query.Visitors, query.Visits, query.Pageviews, query.ViewsPerVisit, query.BounceRate, query.VisitDuration,
-			query.Events, query.TimeOnPage:
-		case conversionRate:
-			return invalid("Metric `%s` can only be queried in a goal breakdown or with a goal filter", m)
+			query.Events, query.TimeOnPage, query.ConversionRate:
 		default:
 			return invalid("The metric `%s` is not recognized. Find valid metrics from the documentation: %s", cut(string(m)), documentation)
 		}
@@ -119,8 +126,10 @@ func (q *queryV1) parseMetrics(list string, property query.Dimension) error {
 
 // checkMetric applies the rules that join a metric with property and filters.
 func (q *queryV1) checkMetric(m query.Metric, property query.Dimension) error {
-	byPage := slices.Contains(q.filtered, query.EventPage)
+	byPage := slices.Contains(q.dims, query.EventPage)
 	switch {
+	case m == query.ConversionRate && !q.goals && property != query.EventGoal:
+		return invalid("Metric `%s` can only be queried in a goal breakdown or with a goal filter", m)
 	case m == query.ViewsPerVisit && property != "":
 		return invalid("Metric `%s` is not supported in breakdown queries", m)
 	case m == query.ViewsPerVisit && byPage:
@@ -132,24 +141,53 @@ func (q *queryV1) checkMetric(m query.Metric, property query.Dimension) error {
 	case property != "" && eventOnly(property):
 		return invalid("Session metric `%s` cannot be queried for breakdown by `%s`.", m, property)
 	}
-	if i := slices.IndexFunc(q.filtered, eventOnly); i >= 0 {
-		return invalid("Session metric `%s` cannot be queried when using a filter on `%s`.", m, q.filtered[i])
+	if i := slices.IndexFunc(q.dims, eventOnly); i >= 0 {
+		return invalid("Session metric `%s` cannot be queried when using a filter on `%s`.", m, q.dims[i])
 	}
 	return nil
 }
 
 func (q *queryV1) question(p calendar.Period, dims ...query.Dimension) *query.Question {
-	return &query.Question{From: p.From, To: p.To, Metrics: q.metrics, Dimensions: dims, Filter: q.filter}
+	ask := &query.Question{From: p.From, To: p.To, Metrics: q.metrics, Dimensions: dims, Filter: q.filter}
+	if len(dims) == 0 || isTime(dims[0]) {
+		return ask
+	}
+	switch {
+	case dims[0] == query.EventGoal && q.goals:
+		ask.Goals = q.reached
+	case dims[0] == query.EventGoal:
+		ask.Goals = q.words.every()
+	case !isProp(dims[0]):
+		// In a breakdown of v1 a rate is that of the row's own visitors, unless rows
+		// are by goal or property.
+		if i := slices.Index(q.metrics, query.ConversionRate); i >= 0 {
+			ask.Metrics = slices.Clone(q.metrics)
+			ask.Metrics[i] = query.GroupConversionRate
+		}
+	}
+	return ask
 }
 
-// realtimeV1 answers the number of visitors of the last five minutes, bare.
+// end closes a body, with a warning when imported statistics were asked for.
+func (q *queryV1) end(body []byte) []byte {
+	if q.imported {
+		body = appendText(append(body, `,"warning":`...), textNoImports)
+	}
+	return append(body, '}')
+}
+
+const textNoImports = "Imported statistics are not included, as the site has none. Imported events are counted like all others."
+
+// realtimeV1 answers the number of visitors with a page view in the last five
+// minutes, bare.
 func (d *Door) realtimeV1(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
 	a, done, err := d.openV1(ctx, who)
 	if err != nil {
 		return err
 	}
 	defer done()
-	answer, err := a.question(&query.Question{From: a.now - 5*minuteMS, To: a.now + 1, Metrics: []query.Metric{query.Visitors}})
+	viewed := &query.Filter{Op: query.Is, Dim: query.EventName, Values: []string{analytics.NamePageview}}
+	answer, err := a.question(&query.Question{From: a.now - 5*minuteMS, To: a.now + 1, Metrics: []query.Metric{query.Visitors}, Filter: viewed})
 	if err != nil {
 		return err
 	}
@@ -171,7 +209,7 @@ func (d *Door) aggregateV1(ctx *fasthttp.RequestCtx, who accounts.Identity) erro
 		return err
 	}
 	defer done()
-	q, err := a.parseV1(ctx, "")
+	q, err := a.parse(ctx, "")
 	if err != nil {
 		return err
 	}
@@ -200,7 +238,7 @@ func (d *Door) aggregateV1(ctx *fasthttp.RequestCtx, who accounts.Identity) erro
 		}
 		body = append(body, '}')
 	}
-	a.write(ctx, append(body, "}}"...))
+	a.write(ctx, q.end(append(body, '}')))
 	return nil
 }
 
@@ -210,7 +248,7 @@ func (d *Door) timeseriesV1(ctx *fasthttp.RequestCtx, who accounts.Identity) err
 		return err
 	}
 	defer done()
-	q, err := a.parseV1(ctx, "")
+	q, err := a.parse(ctx, "")
 	if err != nil {
 		return err
 	}
@@ -248,7 +286,7 @@ func (d *Door) timeseriesV1(ctx *fasthttp.RequestCtx, who accounts.Identity) err
 		}
 		body = append(body, '}')
 	}
-	a.write(ctx, append(body, "]}"...))
+	a.write(ctx, q.end(append(body, ']')))
 	return nil
 }
 
@@ -270,7 +308,7 @@ func (d *Door) breakdownV1(ctx *fasthttp.RequestCtx, who accounts.Identity) erro
 	if err != nil {
 		return err
 	}
-	q, err := a.parseV1(ctx, property)
+	q, err := a.parse(ctx, property)
 	if err != nil {
 		return err
 	}
@@ -299,7 +337,7 @@ func (d *Door) breakdownV1(ctx *fasthttp.RequestCtx, who accounts.Identity) erro
 		}
 		body = append(body, '}')
 	}
-	a.write(ctx, append(body, "]}"...))
+	a.write(ctx, q.end(append(body, ']')))
 	return nil
 }
 
@@ -318,8 +356,6 @@ func parseProperty(s string) (query.Dimension, error) {
 		return "", invalid("The `property` parameter is required. Please provide at least one property to show a breakdown by.")
 	case string(query.EventHostname):
 		return "", invalid("Property 'event:hostname' is currently not supported for breakdowns. Please provide a valid property for the breakdown endpoint: %s", documentation)
-	case dimGoal:
-		return "", invalid("Property 'event:goal' cannot be queried, as no goals are configured for this site. Find out how to configure goals here: %s", documentation)
 	}
 	d, ok := dimensionNamed(s)
 	if !ok || isTime(d) {

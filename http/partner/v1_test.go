@@ -2,6 +2,7 @@ package partner
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,7 +34,6 @@ func TestEveryErrorOfV1HasItsText(t *testing.T) {
 		{stats("breakdown", "property=badproperty"), "Invalid property 'badproperty'. Please provide a valid property for the breakdown endpoint: " + docs, 400},
 		{stats("breakdown", "property=time:day"), "Invalid property 'time:day'. Please provide a valid property for the breakdown endpoint: " + docs, 400},
 		{stats("breakdown", "property=event:hostname"), "Property 'event:hostname' is currently not supported for breakdowns. Please provide a valid property for the breakdown endpoint: " + docs, 400},
-		{stats("breakdown", "property=event:goal"), "Property 'event:goal' cannot be queried, as no goals are configured for this site. Find out how to configure goals here: " + docs, 400},
 		{stats("breakdown", "property=event:page", "limit=1001"), "Please provide limit as a number between 1 and 1000.", 400},
 		{stats("breakdown", "property=event:page", "limit=bad_limit"), "Please provide limit as a number between 1 and 1000.", 400},
 		{stats("breakdown", "property=event:page", "page=0"), "Please provide page as a number between 1 and 1000000.", 400},
@@ -52,12 +52,25 @@ func TestEveryErrorOfV1HasItsText(t *testing.T) {
 		{stats("aggregate", "filters=event:page==/;visit:source"), "Invalid filter 'visit:source'. A filter is a property, == or != and a value: " + docs, 400},
 		{stats("aggregate", "filters=event:page=="), "Invalid filter 'event:page=='. A filter is a property, == or != and a value: " + docs, 400},
 		{stats("aggregate", "filters=event:goal==Visit /a"), "The goal `Visit /a` is not configured for this site. Find out how to configure goals here: " + docs, 400},
+		{stats("aggregate", "filters=event:goal==Purchase|Gone"), "The goal `Gone` is not configured for this site. Find out how to configure goals here: " + docs, 400},
+		{stats("aggregate", "filters=event:goal==Nothing*"), "The goal `Nothing*` is not configured for this site. Find out how to configure goals here: " + docs, 400},
+		{stats("aggregate", "filters=event:goal!=Signup"), "Invalid filter 'event:goal!=Signup'. A goal can only be filtered by with ==: " + docs, 400},
+		{stats("breakdown", "metrics=conversion_rate", "property=visit:source"), "Metric `conversion_rate` can only be queried in a goal breakdown or with a goal filter", 400},
+		{stats("breakdown", "metrics=bounce_rate", "property=event:goal"), "Session metric `bounce_rate` cannot be queried for breakdown by `event:goal`.", 400},
+		{stats("breakdown", "metrics=visit_duration", "property=event:name"), "Session metric `visit_duration` cannot be queried for breakdown by `event:name`.", 400},
+		{stats("aggregate", "metrics=bounce_rate", "filters=event:goal==Signup"), "Session metric `bounce_rate` cannot be queried when using a filter on `event:goal`.", 400},
+		{stats("breakdown", "metrics=time_on_page", "property=visit:source"), "Metric `time_on_page` can only be queried in a page breakdown or with a page filter.", 400},
+		{stats("timeseries", "metrics=total_revenue"), "The metric `total_revenue` is not recognized. Find valid metrics from the documentation: " + docs, 400},
+		{stats("aggregate", "filters=event:page=="+strings.Repeat("a", 1001)+"*"), "filters: a value with a wildcard has more than 1000 bytes", 400},
+		{stats("aggregate", "filters=event:page=="+strings.Repeat(strings.Repeat("a", 900)+"*|", 9)+"b"), "filters: the values with wildcards have more than 8000 bytes together", 400},
+		{stats("aggregate", "filters=event:page=="+strings.Repeat("a|", 5000)+"a"), "filters: more than 5000 values of event:page", 400},
+		{stats("aggregate", "filters="+strings.Repeat("event:page==a;", 257)), "filters: more than 256 filters", 400},
 		{stats("realtime/visitors", "site_id="), textMissingSite, 400},
 		{stats("realtime/visitors", "site_id=nowhere.test"), textInvalidKey, 401},
 		{stats("aggregate", "site_id=elsewhere.org"), textInvalidKey, 401},
 		{stats("aggregate", "token=x"), "token: must look like 12-3456", 400},
 	} {
-		w := newWorld(t)
+		w := newWorld(t).define()
 		got := w.call(key, "GET", c.target, "")
 		if got.status != c.status || got.problem(t) != c.want {
 			t.Errorf("%s\n got %d %s\nwant %d %s", c.target, got.status, got.body, c.status, c.want)
@@ -92,10 +105,27 @@ func TestV1AnswersInTheDocumentedForm(t *testing.T) {
 		{"a breakdown by a property", stats("breakdown", "property=event:props:package:name", "period=day", "date=2026-01-01"),
 			[]*query.Answer{{Rows: []query.Row{{Dims: []string{"(none)"}, Values: num(9)}}}},
 			`{"results":[{"package:name":"(none)","visitors":9}]}`},
+		{"a breakdown by goal", stats("breakdown", "property=event:goal", "metrics=visitors,events"),
+			[]*query.Answer{{Rows: []query.Row{{Dims: []string{"Signup"}, Values: num(9, 10)}}}},
+			`{"results":[{"goal":"Signup","visitors":9,"events":10}]}`},
+		{"conversions are named as asked for", stats("breakdown", "property=visit:source", "metrics=conversion_rate", "filters=event:goal==Signup"),
+			[]*query.Answer{{Rows: []query.Row{{Dims: []string{"Google"}, Values: num(25)}}}},
+			`{"results":[{"source":"Google","conversion_rate":25}]}`},
+		{"a series of conversions has zeros", stats("timeseries", "period=custom", "date=2026-03-28,2026-03-29", "metrics=conversion_rate,events", "filters=event:goal==Signup"),
+			[]*query.Answer{{Rows: []query.Row{{Dims: []string{"2026-03-29"}, Values: num(25, 3)}}}},
+			`{"results":[{"date":"2026-03-28","conversion_rate":0,"events":0},{"date":"2026-03-29","conversion_rate":25,"events":3}]}`},
+		{"imported statistics are warned of", stats("aggregate", "with_imported=true"), []*query.Answer{{Rows: []query.Row{{Values: num(7)}}}},
+			`{"results":{"visitors":{"value":7}},"warning":"` + textNoImports + `"}`},
+		{"imported statistics are warned of in a series", stats("timeseries", "period=day", "with_imported=true"), []*query.Answer{{}},
+			`{"results":[{"date":"2026-05-13","visitors":0}],"warning":"` + textNoImports + `"}`},
+		{"imported statistics are warned of in a breakdown", stats("breakdown", "property=event:page", "with_imported=true"), []*query.Answer{{}},
+			`{"results":[],"warning":"` + textNoImports + `"}`},
+		{"nothing is warned of without them", stats("aggregate", "with_imported=false"), []*query.Answer{{Rows: []query.Row{{Values: num(7)}}}},
+			`{"results":{"visitors":{"value":7}}}`},
 		{"an empty breakdown", stats("breakdown", "property=event:page"), []*query.Answer{{}}, `{"results":[]}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newWorld(t).define()
 			w.asker.answer = func(n int, _ *query.Question) (*query.Answer, error) { return c.answers[n], nil }
 			if got := w.call(key, "GET", c.target, ""); got.status != 200 || got.body != c.want {
 				t.Errorf("got %d %s\nwant %s", got.status, got.body, c.want)
@@ -144,6 +174,8 @@ func TestV1BreakdownPages(t *testing.T) {
 }
 
 func TestTheFilterTextOfV1(t *testing.T) {
+	w := newWorld(t).define()
+	defined := w.door.words(w.sites["example.com"], key)
 	for _, c := range []struct{ text, want string }{
 		{``, `none`},
 		{`event:page==/`, `is event:page [/]`},
@@ -163,37 +195,84 @@ func TestTheFilterTextOfV1(t *testing.T) {
 		{`event:props:a|b==x`, `is event:props:a|b [x]`},
 		{` visit:device ==Mobile`, `is visit:device [Mobile]`},
 		{`visit:country==(not set)`, `is visit:country [(not set)]`},
+		{`event:goal==Signup`, `reached event:goal [Signup]`},
+		{`event:goal==Purchase*|Signup`, `reached event:goal [Signup Purchase Purchase of a friend]`},
+		{`event:goal==Visit /blog/**`, `reached event:goal [Visit /blog/**]`},
+		{`event:goal==Visit *`, `reached event:goal [Visit /blog/**]`},
+		{`event:goal==Read \| all\; of it;visit:os==Mac`, `and(reached event:goal [Read | all; of it], is visit:os [Mac])`},
 	} {
-		f, _, err := parseFilterText(c.text)
+		f, err := parseFilterText(c.text, defined)
 		if err != nil {
 			t.Errorf("%s: %v", c.text, err)
 			continue
 		}
-		if got := show(f); got != c.want {
+		if got := show(f.filter); got != c.want {
 			t.Errorf("%s\n got %s\nwant %s", c.text, got, c.want)
 		}
 	}
 }
 
 func FuzzFilterTextOfV1(f *testing.F) {
-	for _, s := range []string{`event:page==/`, `visit:source==a|b\|c;visit:os!=d*`, `event:props:x==\\|\`, `;;==`, `event:page==***`, `visit:country==DE`} {
+	for _, s := range []string{`event:page==/`, `visit:source==a|b\|c;visit:os!=d*`, `event:props:x==\\|\`, `;;==`, `event:page==***`, `visit:country==DE`,
+		`event:goal==Signup|Purchase*;event:goal==Visit /blog/**`, `event:goal==Read \| all\; of it`, `event:goal!=Signup`} {
 		f.Add(s)
 	}
+	w := newWorld(f).define()
 	f.Fuzz(func(t *testing.T, s string) {
-		filter, dims, err := parseFilterText(s)
+		got, err := parseFilterText(s, w.door.words(w.sites["example.com"], key))
 		if err != nil {
 			if !strings.HasPrefix(err.Error(), "Invalid") && !strings.HasPrefix(err.Error(), "filters:") && !strings.HasPrefix(err.Error(), "The goal") {
 				t.Errorf("%q: %v", s, err)
 			}
 			return
 		}
-		if (filter == nil) != (s == "") || len(dims) > strings.Count(s, ";")+1 {
-			t.Errorf("%q: %s, %v", s, show(filter), dims)
+		if (got.filter == nil) != (s == "") || len(got.dims) > strings.Count(s, ";")+1 {
+			t.Errorf("%q: %s, %v", s, show(got.filter), got.dims)
 		}
-		for _, d := range dims {
-			if !d.Known() {
+		checkFilter(t, got.filter, false)
+		for _, d := range got.dims {
+			if !d.Known() && d != query.EventGoal {
 				t.Errorf("%q filters by %q", s, d)
 			}
 		}
 	})
+}
+
+// TestV1AsksAboutGoals holds the questions of v1 that goals are in.
+func TestV1AsksAboutGoals(t *testing.T) {
+	all := []string{"Signup", "Visit /blog/**", "Purchase", "Donation", "Purchase of a friend", "Read | all; of it"}
+	for _, c := range []struct {
+		name, target string
+		metric       query.Metric
+		goals        []string
+		filter       string
+	}{
+		{"every goal", stats("breakdown", "property=event:goal", "metrics=conversion_rate"), query.ConversionRate, all, "none"},
+		{"the goals of the filter", stats("breakdown", "property=event:goal", "metrics=conversion_rate", "filters=event:goal==Signup|Donation"), query.ConversionRate,
+			[]string{"Signup", "Donation"}, "reached event:goal [Signup Donation]"},
+		{"those of both filters", stats("breakdown", "property=event:goal", "filters=event:goal==Signup|Donation;event:goal==Donation"), query.Visitors,
+			[]string{"Donation"}, "and(reached event:goal [Signup Donation], reached event:goal [Donation])"},
+		{"rows of their own visitors", stats("breakdown", "property=visit:source", "metrics=conversion_rate", "filters=event:goal==Signup"), query.GroupConversionRate, nil, "reached event:goal [Signup]"},
+		{"rows by property", stats("breakdown", "property=event:props:plan", "metrics=conversion_rate", "filters=event:goal==Signup"), query.ConversionRate, nil, "reached event:goal [Signup]"},
+		{"an aggregate", stats("aggregate", "metrics=conversion_rate", "filters=event:goal==Signup"), query.ConversionRate, nil, "reached event:goal [Signup]"},
+		{"a series", stats("timeseries", "metrics=conversion_rate", "filters=event:goal==Signup"), query.ConversionRate, nil, "reached event:goal [Signup]"},
+		{"page views of the last minutes", stats("realtime/visitors"), query.Visitors, nil, "is event:name [pageview]"},
+	} {
+		w := newWorld(t, query.Row{Dims: []string{"Signup"}, Values: num(1)}).define()
+		if got := w.call(key, "GET", c.target, ""); got.status != 200 {
+			t.Fatalf("%s: %s", c.name, got.body)
+		}
+		q := w.asker.asked[0]
+		checkQuestion(t, q)
+		if q.Metrics[0] != c.metric || !slices.Equal(goalNames(q.Goals), c.goals) || show(q.Filter) != c.filter {
+			t.Errorf("%s: asked for %v of %v where %s", c.name, q.Metrics, goalNames(q.Goals), show(q.Filter))
+		}
+	}
+}
+
+func TestASiteWithoutGoalsHasAnEmptyBreakdownOfThem(t *testing.T) {
+	w := newWorld(t)
+	if got := w.call(key, "GET", stats("breakdown", "property=event:goal"), ""); got.status != 200 || got.body != `{"results":[]}` {
+		t.Errorf("%d %s", got.status, got.body)
+	}
 }

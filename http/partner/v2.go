@@ -21,7 +21,7 @@ func (d *Door) query(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
 	if err != nil {
 		return err
 	}
-	q, err := parseV2(m)
+	q, err := parseV2(m, d.words(site, who))
 	if err != nil {
 		return err
 	}
@@ -42,17 +42,18 @@ func (d *Door) query(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
 type resolved struct {
 	*queryV2
 	period   dateRange
-	other    *calendar.Period // of the comparison, whole
-	otherCut calendar.Period  // and what of it is comparable
-	timeAt   int              // place of the time dimension, -1 for none
-	buckets  []calendar.Bucket
+	other    *calendar.Period  // of the comparison, whole
+	otherCut calendar.Period   // and what of it is comparable
+	timeAt   int               // place of the time dimension, -1 for none
+	buckets  []calendar.Bucket // of it, where labels or comparisons need them
+	money    *money
 }
 
 func (a *asking) resolve(q *queryV2) (*resolved, error) {
-	r := &resolved{queryV2: q, timeAt: slices.IndexFunc(q.dimensions, isTime)}
-	period, ok := a.period(q.rangeValue)
-	if !ok {
-		return nil, invalid("#/date_range: Invalid date range %s", cut(text(q.rangeValue)))
+	r := &resolved{queryV2: q, timeAt: slices.IndexFunc(q.dimensions, isTime), money: q.money()}
+	period, err := periodAt("#/date_range", q.rangeValue, a.now, a.first, a.site.Zone())
+	if err != nil {
+		return nil, err
 	}
 	r.period = period
 	if q.include.trim {
@@ -70,7 +71,7 @@ func (a *asking) resolve(q *queryV2) (*resolved, error) {
 	if err := checkBuckets(r.period, r.dimensions); err != nil {
 		return nil, err
 	}
-	if r.timeAt >= 0 {
+	if r.timeAt >= 0 && (q.include.timeLabels || q.comparisons != nil) {
 		r.buckets = a.bucketsOf(r.period.Period, r.dimensions[r.timeAt])
 	}
 	if q.comparisons == nil {
@@ -92,26 +93,6 @@ func (a *asking) bucketsOf(p calendar.Period, d query.Dimension) []calendar.Buck
 	return calendar.Buckets(p.From, p.To, iv, p.Zone())
 }
 
-// period resolves a range of the dialect: a name or a pair.
-func (a *asking) period(v any) (dateRange, bool) {
-	zone := a.site.Zone()
-	switch v := v.(type) {
-	case string:
-		return relativeRange(v, a.now, a.first, zone)
-	case []any:
-		if len(v) != 2 {
-			return dateRange{}, false
-		}
-		first, ok1 := v[0].(string)
-		last, ok2 := v[1].(string)
-		if !ok1 || !ok2 {
-			return dateRange{}, false
-		}
-		return customRange(first, last, zone)
-	}
-	return dateRange{}, false
-}
-
 func (a *asking) comparisonPeriod(c *comparisonsV2, main calendar.Period) (calendar.Period, error) {
 	var other calendar.Period
 	switch c.mode {
@@ -120,9 +101,9 @@ func (a *asking) comparisonPeriod(c *comparisonsV2, main calendar.Period) (calen
 	case "year_over_year":
 		other = main.YearBefore()
 	default:
-		r, ok := a.period(c.rangeValue)
-		if !ok {
-			return other, invalid("#/include/comparisons/date_range: Invalid date range %s", cut(text(c.rangeValue)))
+		r, err := periodAt("#/include/comparisons/date_range", c.rangeValue, a.now, a.first, a.site.Zone())
+		if err != nil {
+			return other, err
 		}
 		other = r.Period
 	}
@@ -136,7 +117,7 @@ func (a *asking) comparisonPeriod(c *comparisonsV2, main calendar.Period) (calen
 // was given.
 func (r *resolved) question(p calendar.Period) *query.Question {
 	return &query.Question{From: p.From, To: p.To, Metrics: r.metrics, Dimensions: r.dimensions,
-		Filter: r.filter, OrderBy: r.orderBy}
+		Filter: r.filter, Goals: r.goals, OrderBy: r.order()}
 }
 
 func (a *asking) answerV2(q *queryV2) ([]byte, error) {
@@ -154,6 +135,7 @@ func (a *asking) answerV2(q *queryV2) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	now = r.money.settle(now)
 	var rows []comparedRow
 	total := now.TotalRows
 	if r.other == nil {
@@ -163,6 +145,7 @@ func (a *asking) answerV2(q *queryV2) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
+		then = r.money.settle(then)
 		rows = r.compare(now, then, a.bucketsOfOther(r))
 		if series {
 			rows = r.withMissing(rows, then, a.bucketsOfOther(r))

@@ -113,6 +113,7 @@ func (r *resolved) nothing(dims []string) *query.Row {
 	for _, m := range r.metrics {
 		row.Values = append(row.Values, query.Nothing(m))
 	}
+	r.money.nothing(row)
 	return row
 }
 

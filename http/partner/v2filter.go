@@ -2,7 +2,6 @@ package partner
 
 import (
 	"encoding/json"
-	"regexp"
 	"slices"
 	"strconv"
 
@@ -10,19 +9,44 @@ import (
 	"footfall/analytics/query"
 )
 
-// Bounds of a filter.
+// Bounds of a filter, segments written out.
 const (
 	filterDepthMax   = 16
 	filterNodesMax   = 256
-	patternBytesMax  = 1000
 	clauseBytesMax   = analytics.PropValueBytesMax
 	filterClausesMax = 5000
+	goalTextsMax     = 200 // each is looked for in the name of every goal
 )
 
-// filterParser reads the filters of a v2 query.
+// filterParser reads the filters of a query of v2.
 type filterParser struct {
+	words          *words
 	nodes, clauses int
-	filtered       map[query.Dimension]bool
+	goalTexts      int
+	patterns       patterns
+	tests          tests
+}
+
+// tests tells what filters test, those of behavior left out: they speak of the
+// whole visit and not of what is counted.
+type tests struct {
+	dims        map[query.Dimension]bool
+	nestedProps bool          // a property below the top level
+	goals       bool          // a goal, which is possible on the top level only
+	reached     []*query.Goal // that pass all goal filters; meaningful with goals
+}
+
+// place says where in the tree a filter stands.
+type place struct {
+	at         string // as a JSON pointer
+	depth      int    // number of filters around it
+	behavioral bool   // inside has_done or has_not_done
+	segment    bool   // inside a segment
+}
+
+func (p place) below(at string) place {
+	p.at, p.depth = p.at+at, p.depth+1
+	return p
 }
 
 func (q *queryV2) parseFilters(m map[string]any) error {
@@ -30,17 +54,35 @@ func (q *queryV2) parseFilters(m map[string]any) error {
 	if err != nil {
 		return err
 	}
-	q.filters = l
-	p := &filterParser{filtered: q.filtered}
-	var all []*query.Filter
-	for i, v := range l {
-		f, err := p.filter("#/filters/"+strconv.Itoa(i), v, 0, false)
-		if err != nil {
-			return err
-		}
-		all = append(all, f)
+	p := &filterParser{words: q.words, tests: tests{dims: map[query.Dimension]bool{}}}
+	if q.filter, q.filters, err = p.all(l); err != nil {
+		return err
 	}
-	q.filter = conjunction(all)
+	q.tests = p.tests
+	return nil
+}
+
+// all reads a list of filters that must all hold. The second answer is the list
+// with segments written out.
+func (p *filterParser) all(l []any) (*query.Filter, []any, error) {
+	var filters []*query.Filter
+	echo := make([]any, 0, len(l))
+	for i, v := range l {
+		at := place{at: "#/filters/" + strconv.Itoa(i)}
+		f, e, err := p.top(at, v)
+		if err != nil {
+			return nil, nil, err
+		}
+		filters, echo = append(filters, f...), append(echo, e...)
+	}
+	return conjunction(filters), echo, nil
+}
+
+// element gives an element of a list; nil if it is shorter.
+func element(l []any, i int) any {
+	if i < len(l) {
+		return l[i]
+	}
 	return nil
 }
 
@@ -55,75 +97,76 @@ func conjunction(all []*query.Filter) *query.Filter {
 	return &query.Filter{Op: query.And, Children: all}
 }
 
-func (p *filterParser) filter(at string, v any, depth int, behavioral bool) (*query.Filter, error) {
+func wrong(at place, v any) error {
+	return invalid("%s: Invalid filter %s", at.at, cut(text(v)))
+}
+
+// filter reads one filter. The second answer is the filter with segments
+// written out.
+func (p *filterParser) filter(at place, v any) (*query.Filter, any, error) {
 	l, _ := v.([]any)
 	if len(l) == 0 {
-		return nil, invalid("%s: Invalid filter %s", at, cut(text(v)))
+		return nil, nil, wrong(at, v)
 	}
 	if p.nodes++; p.nodes > filterNodesMax {
-		return nil, invalid("#/filters: more than %d filters", filterNodesMax)
+		return nil, nil, invalid("#/filters: more than %d filters", filterNodesMax)
 	}
-	if depth > filterDepthMax {
-		return nil, invalid("#/filters: nested deeper than %d", filterDepthMax)
+	if at.depth > filterDepthMax {
+		return nil, nil, invalid("#/filters: nested deeper than %d", filterDepthMax)
 	}
 	op, _ := l[0].(string)
 	switch op {
-	case "and", "or", "not":
-		return p.tree(at, op, v, l, depth, behavioral)
+	case "and", "or":
+		return p.tree(at, op, v, l)
+	case "not":
+		return p.negation(at, v, l)
 	case opHasDone, opHasNotDone:
-		return nil, p.behavior(at, v, l, depth, behavioral)
+		return p.behavior(at, op, v, l)
 	}
-	return p.test(at, op, v, l, depth)
+	if name, _ := element(l, 1).(string); name == dimSegment {
+		clauses, err := p.segmentClauses(at, v, l)
+		if err != nil {
+			return nil, nil, err
+		}
+		return p.segments(at, clauses)
+	}
+	f, err := p.test(at, op, v, l)
+	return f, v, err
 }
 
-func (p *filterParser) tree(at, op string, v any, l []any, depth int, behavioral bool) (*query.Filter, error) {
-	if len(l) != 2 {
-		return nil, invalid("%s: Invalid filter %s", at, cut(text(v)))
-	}
-	if op == "not" {
-		child, err := p.filter(at+"/1", l[1], depth+1, behavioral)
-		if err != nil {
-			return nil, err
-		}
-		return &query.Filter{Op: query.Not, Children: []*query.Filter{child}}, nil
-	}
-	children, _ := l[1].([]any)
-	if len(children) == 0 {
-		return nil, invalid("%s: Invalid filter %s", at, cut(text(v)))
+func (p *filterParser) tree(at place, op string, v any, l []any) (*query.Filter, any, error) {
+	children, _ := element(l, 1).([]any)
+	if len(l) != 2 || len(children) == 0 {
+		return nil, nil, wrong(at, v)
 	}
 	f := &query.Filter{Op: query.And}
 	if op == "or" {
 		f.Op = query.Or
 	}
+	var echo []any
 	for i, c := range children {
-		child, err := p.filter(at+"/1/"+strconv.Itoa(i), c, depth+1, behavioral)
+		child, e, err := p.filter(at.below("/1/"+strconv.Itoa(i)), c)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		f.Children = append(f.Children, child)
+		f.Children, echo = append(f.Children, child), append(echo, e)
 	}
-	return f, nil
+	return f, []any{op, echo}, nil
 }
 
-// behavior checks a has_done or has_not_done filter, which always ends in an
-// error: the dialect's for a wrong one, ours for one that is right.
-func (p *filterParser) behavior(at string, v any, l []any, depth int, inside bool) error {
-	if inside {
-		return invalid("Invalid filters. Behavioral filters (has_done, has_not_done) cannot be nested.")
-	}
+func (p *filterParser) negation(at place, v any, l []any) (*query.Filter, any, error) {
 	if len(l) != 2 {
-		return invalid("%s: Invalid filter %s", at, cut(text(v)))
+		return nil, nil, wrong(at, v)
 	}
-	inner := &filterParser{nodes: p.nodes, clauses: p.clauses, filtered: map[query.Dimension]bool{}}
-	if _, err := inner.filter(at+"/1", l[1], depth+1, true); err != nil {
-		return err
+	child, echo, err := p.filter(at.below("/1"), l[1])
+	if err != nil {
+		return nil, nil, err
 	}
-	for d := range inner.filtered {
-		if !d.EventScoped() {
-			return invalid("Invalid filters. Behavioral filters (has_done, has_not_done) can only be used with event dimension filters.")
-		}
-	}
-	return invalid("Invalid filters. Behavioral filters (has_done, has_not_done) are not supported by this server.")
+	return not(child), []any{"not", echo}, nil
+}
+
+func not(f *query.Filter) *query.Filter {
+	return &query.Filter{Op: query.Not, Children: []*query.Filter{f}}
 }
 
 // operatorNamed finds the operator of a test and whether it negates it.
@@ -139,48 +182,43 @@ func operatorNamed(s string) (op query.Op, negated, ok bool) {
 	return 0, false, false
 }
 
-func (p *filterParser) test(at, op string, v any, l []any, depth int) (*query.Filter, error) {
+func (p *filterParser) test(at place, op string, v any, l []any) (*query.Filter, error) {
 	kind, negated, ok := operatorNamed(op)
 	if !ok {
-		return nil, invalid("%s: Invalid filter operator %s", at+"/0", cut(text(l[0])))
+		return nil, invalid("%s/0: Invalid filter operator %s", at.at, cut(text(l[0])))
 	}
 	if len(l) != 3 && len(l) != 4 {
-		return nil, invalid("%s: Invalid filter %s", at, cut(text(v)))
+		return nil, wrong(at, v)
 	}
 	name, _ := l[1].(string)
 	clauses, err := p.values(at, name, v, l[2])
 	if err != nil {
 		return nil, err
 	}
-	f := &query.Filter{Op: kind, Negated: negated, Dim: query.Dimension(name)}
+	d, ok := dimensionNamed(name)
+	if !ok || isTime(d) {
+		return nil, invalid("%s/1: Invalid dimension %s", at.at, cut(text(l[1])))
+	}
+	f := &query.Filter{Op: kind, Negated: negated, Dim: d}
 	if len(l) == 4 {
 		if f.Fold, err = modifiers(at, kind, v, l[3]); err != nil {
 			return nil, err
 		}
 	}
+	if err := p.note(d, at); err != nil {
+		return nil, err
+	}
 	switch {
-	case name == dimGoal:
-		return nil, goalFilter(op, clauses, depth)
-	case name == dimSegment:
-		return nil, invalid("Invalid filters. Some segments don't exist or aren't accessible.")
-	}
-	d, ok := dimensionNamed(name)
-	if !ok || isTime(d) {
-		return nil, invalid("%s/1: Invalid dimension %s", at, cut(text(l[1])))
-	}
-	if d == query.EventHostname && depth > 0 {
-		return nil, invalid("Invalid filters. Dimension `%s` can only be filtered at the top level.", d)
-	}
-	if d == query.Country && kind == query.Is && !f.Fold && slices.ContainsFunc(clauses, func(s string) bool { return !countryCode(s) && s != d.Missing() }) {
+	case d == query.EventGoal:
+		return p.goal(op, f.Fold, clauses)
+	case d == query.Country && kind == query.Is && !f.Fold && !countries(clauses):
 		return nil, invalid(textCountry)
-	}
-	p.filtered[d] = true
-	if kind != query.Matches {
+	case kind != query.Matches:
 		f.Values = clauses
 		return f, nil
 	}
 	for _, c := range clauses {
-		pattern, err := compilePattern(c)
+		pattern, err := p.patterns.compile(c)
 		if err != nil {
 			return nil, err
 		}
@@ -189,22 +227,28 @@ func (p *filterParser) test(at, op string, v any, l []any, depth int) (*query.Fi
 	return f, nil
 }
 
-func compilePattern(s string) (*regexp.Regexp, error) {
-	if len(s) > patternBytesMax {
-		return nil, invalid("Invalid filters. A regular expression has more than %d bytes.", patternBytesMax)
+func countries(clauses []string) bool {
+	return !slices.ContainsFunc(clauses, func(s string) bool { return !countryCode(s) && s != query.Country.Missing() })
+}
+
+// note remembers that d is tested and refuses it where it cannot be.
+func (p *filterParser) note(d query.Dimension, at place) error {
+	p.tests.dims[d] = true
+	if at.depth == 0 || at.behavioral {
+		return nil
 	}
-	pattern, err := regexp.Compile(s)
-	if err != nil {
-		return nil, invalid("Invalid filters. %q is not a regular expression: %w", cut(s), err)
+	if d == query.EventGoal || d == query.EventHostname {
+		return invalid("Invalid filters. Dimension `%s` can only be filtered at the top level.", d)
 	}
-	return pattern, nil
+	p.tests.nestedProps = p.tests.nestedProps || isProp(d)
+	return nil
 }
 
 // values reads the clauses: strings, for city and segment numbers too.
-func (p *filterParser) values(at, name string, filter, v any) ([]string, error) {
+func (p *filterParser) values(at place, name string, filter, v any) ([]string, error) {
 	l, _ := v.([]any)
 	if len(l) == 0 {
-		return nil, invalid("%s: Invalid filter %s", at, cut(text(filter)))
+		return nil, wrong(at, filter)
 	}
 	if p.clauses += len(l); p.clauses > filterClausesMax {
 		return nil, invalid("#/filters: more than %d clauses", filterClausesMax)
@@ -217,10 +261,10 @@ func (p *filterParser) values(at, name string, filter, v any) ([]string, error) 
 			s, ok = n.String(), err == nil
 		}
 		if !ok {
-			return nil, invalid("%s: Invalid filter %s", at, cut(text(filter)))
+			return nil, wrong(at, filter)
 		}
 		if len(s) > clauseBytesMax {
-			return nil, invalid("%s/2/%d: longer than %d bytes", at, i, clauseBytesMax)
+			return nil, invalid("%s/2/%d: longer than %d bytes", at.at, i, clauseBytesMax)
 		}
 		out = append(out, s)
 	}
@@ -228,31 +272,20 @@ func (p *filterParser) values(at, name string, filter, v any) ([]string, error) 
 }
 
 // modifiers reads {"case_sensitive": false}: whether case is to be ignored.
-func modifiers(at string, op query.Op, filter, v any) (bool, error) {
+func modifiers(at place, op query.Op, filter, v any) (bool, error) {
 	m, ok := v.(map[string]any)
 	if !ok {
-		return false, invalid("%s: Invalid filter %s", at, cut(text(filter)))
+		return false, wrong(at, filter)
 	}
-	if err := onlyKeys(at+"/3", m, "case_sensitive"); err != nil {
+	if err := onlyKeys(at.at+"/3", m, "case_sensitive"); err != nil {
 		return false, err
 	}
 	sensitive := true
-	if err := boolean(at+"/3", m, "case_sensitive", &sensitive); err != nil {
+	if err := boolean(at.at+"/3", m, "case_sensitive", &sensitive); err != nil {
 		return false, err
 	}
 	if _, given := m["case_sensitive"]; given && op == query.Matches {
 		return false, invalid("Invalid filters. The case_sensitive modifier is not allowed with pattern operators %s.", patternOperatorsText)
 	}
 	return !sensitive, nil
-}
-
-// goalFilter tells why a goal cannot be filtered by; no site has goals yet.
-func goalFilter(op string, goals []string, depth int) error {
-	switch {
-	case depth > 0:
-		return invalid("Invalid filters. Dimension `event:goal` can only be filtered at the top level.")
-	case op != "is" && op != "contains":
-		return invalid("Invalid filters. Operator `%s` is not supported for `event:goal`, only `is` and `contains` are.", op)
-	}
-	return invalid("Invalid filters. The goal `%s` is not configured for this site. Find out how to configure goals here: %s", cut(goals[0]), documentation)
 }

@@ -23,16 +23,19 @@ const (
 // queryV2 is a parsed and checked v2 query; what it does not hold yet is the
 // date range, which needs the site.
 type queryV2 struct {
+	words       *words
 	metrics     []query.Metric
 	dimensions  []query.Dimension
-	filters     []any // as given, for the echo
+	filters     []any // as given, segments written out, for the echo
 	filter      *query.Filter
-	filtered    map[query.Dimension]bool // every dimension that is filtered by
+	tests       tests         // of filter
+	goals       []*query.Goal // of the rows of event:goal
 	orderBy     []query.Order
 	rangeValue  any
 	include     includeV2
 	comparisons *comparisonsV2
 	limit       int
+	limited     bool // the limit was asked for
 	offset      int
 }
 
@@ -67,11 +70,11 @@ func decodeObject(body []byte) (map[string]any, error) {
 }
 
 // parseV2 reads and checks a query. The texts are those of the dialect.
-func parseV2(m map[string]any) (*queryV2, error) {
+func parseV2(m map[string]any, w *words) (*queryV2, error) {
 	if err := onlyKeys("#", m, "site_id", "metrics", "date_range", "dimensions", "filters", "order_by", "include", "pagination"); err != nil {
 		return nil, err
 	}
-	q := &queryV2{limit: limitMax, filtered: map[query.Dimension]bool{}}
+	q := &queryV2{words: w, limit: limitMax}
 	for _, key := range []string{"metrics", "date_range"} {
 		if _, ok := m[key]; !ok {
 			return nil, invalid("#: Required property %s was not present.", key)
@@ -83,7 +86,15 @@ func parseV2(m map[string]any) (*queryV2, error) {
 			return nil, err
 		}
 	}
-	return q, q.check()
+	if err := q.check(); err != nil {
+		return nil, err
+	}
+	if slices.Contains(q.dimensions, query.EventGoal) {
+		if q.goals = q.tests.reached; !q.tests.goals {
+			q.goals = w.every()
+		}
+	}
+	return q, nil
 }
 
 func onlyKeys(at string, m map[string]any, known ...string) error {
@@ -160,13 +171,9 @@ func (q *queryV2) parseMetrics(m map[string]any) error {
 	if len(l) == 0 {
 		return invalid("#/metrics: Expected a minimum of 1 items but got 0.")
 	}
-	needGoal := ""
 	for i, v := range l {
 		s, _ := v.(string)
 		metric, ok := metricNamed(s)
-		if !ok && (s == conversionRate || s == groupConversionRate) {
-			metric, ok, needGoal = query.Metric(s), true, s
-		}
 		if !ok {
 			return invalid("#/metrics/%d: Invalid metric %s", i, cut(text(v)))
 		}
@@ -174,10 +181,6 @@ func (q *queryV2) parseMetrics(m map[string]any) error {
 			return invalid("#/metrics: Expected items to be unique but they were not.")
 		}
 		q.metrics = append(q.metrics, metric)
-	}
-	if needGoal != "" {
-		// No site has goals yet, so neither a goal filter nor a goal dimension can help.
-		return invalid("Metric `%s` can only be queried with event:goal filters or dimensions.", needGoal)
 	}
 	return nil
 }
@@ -187,13 +190,14 @@ func (q *queryV2) parseDimensions(m map[string]any) error {
 	if err != nil {
 		return err
 	}
+	if len(l) > dimensionsMax {
+		return invalid("#/dimensions: Expected a maximum of %d items but got %d.", dimensionsMax, len(l))
+	}
 	times := 0
 	for i, v := range l {
 		s, _ := v.(string)
 		d, ok := dimensionNamed(s)
 		switch {
-		case s == dimGoal:
-			return invalid("Invalid dimensions. No goals are configured for this site, so `event:goal` cannot be queried. Find out how to configure goals here: %s", documentation)
 		case !ok:
 			return invalid("#/dimensions/%d: Invalid dimension %s", i, cut(text(v)))
 		case slices.Contains(q.dimensions, d):
@@ -206,9 +210,6 @@ func (q *queryV2) parseDimensions(m map[string]any) error {
 	}
 	if times > 1 {
 		return invalid("#/dimensions: only one time dimension is allowed")
-	}
-	if len(q.dimensions) > dimensionsMax {
-		return invalid("#/dimensions: Expected a maximum of %d items but got %d.", dimensionsMax, len(q.dimensions))
 	}
 	return nil
 }
@@ -320,6 +321,7 @@ func (q *queryV2) parsePagination(m map[string]any) error {
 	if err := onlyKeys("#/pagination", p, "limit", "offset"); err != nil {
 		return err
 	}
+	_, q.limited = p["limit"]
 	if err := integer(p, "limit", 1, limitMax, &q.limit); err != nil {
 		return err
 	}
@@ -345,44 +347,5 @@ func integer(m map[string]any, key string, least, most int, to *int) error {
 		return invalid("#/pagination/%s: Expected the value to be <= %d", key, most)
 	}
 	*to = i
-	return nil
-}
-
-// check applies the rules that join several members.
-func (q *queryV2) check() error {
-	byPage := q.filtered[query.EventPage] || slices.Contains(q.dimensions, query.EventPage)
-	if q.include.timeLabels && !slices.ContainsFunc(q.dimensions, isTime) {
-		return invalid("Invalid include.time_labels: requires a time dimension.")
-	}
-	for _, m := range q.metrics {
-		switch m {
-		case query.ScrollDepth, query.TimeOnPage:
-			if !byPage {
-				return invalid("Metric `%s` can only be queried with event:page filters or dimensions.", m)
-			}
-		case query.ViewsPerVisit:
-			if q.filtered[query.EventPage] {
-				return invalid("Metric `%s` cannot be queried with a filter on `event:page`.", m)
-			}
-			if slices.ContainsFunc(q.dimensions, func(d query.Dimension) bool { return !isTime(d) }) {
-				return invalid("Metric `%s` cannot be queried with `dimensions`.", m)
-			}
-		case query.ExitRate:
-			if len(q.dimensions) != 1 || q.dimensions[0] != query.ExitPage {
-				return invalid("Metric `%s` requires a `\"visit:exit_page\"` dimension. No other dimensions are allowed.", m)
-			}
-		}
-	}
-	if slices.ContainsFunc(q.dimensions, eventOnly) {
-		var names []string
-		for _, m := range q.metrics {
-			if sessionMetric(m) {
-				names = append(names, "`"+string(m)+"`")
-			}
-		}
-		if len(names) > 0 {
-			return invalid("Session metric(s) %s cannot be queried along with event dimensions.", strings.Join(names, ", "))
-		}
-	}
 	return nil
 }

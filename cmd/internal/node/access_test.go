@@ -72,6 +72,8 @@ PUT     /v1/sites/{site}                 401 403 200 200 404 403 403 200 200 403
 DELETE  /v1/sites/{site}                 401 403 204 204 404 403 403 204 204 403
 GET     /v1/sites/{site}/live            401 200 200 200 404 200 403 403 200 403
 GET     /v1/sites/{site}/drops           401 200 200 200 404 200 403 403 200 403
+GET     /v1/sites/{site}/seals           401 200 200 200 404 200 403 403 200 403
+POST    /v1/sites/{site}/erase           401 403 200 200 404 403 403 403 200 403
 
 GET     /healthz                         200 200 200 200 200 200 200 200 200 200
 GET     /readyz                          200 200 200 200 200 200 200 200 200 200
@@ -343,6 +345,8 @@ func (w *world) good(t *testing.T, r door.Route, caller merchant.Caller) (method
 		"POST /v1/keys":        `{"name":"new","scope":"stats:read"}`,
 		"POST /v1/sites":       fmt.Sprintf(`{"domain":"new-%d.example","timezone":"Europe/Berlin"}`, number),
 		"PUT /v1/sites/{site}": `{"timezone":"Europe/Berlin"}`,
+
+		"POST /v1/sites/{site}/erase": `{"visitor":"nobody"}`,
 	}[r.Method+" "+r.Path]
 	if r.Method == "PUT" && r.Path == "/v1/password" && w.user[caller] != nil { // whatever it was changed to before
 		w.n.do(&accounts.SetPassword{User: w.user[caller].ID, PasswordHash: w.hash})

@@ -7,6 +7,7 @@ import (
 	"footfall/analytics"
 	"footfall/analytics/accounts"
 	"footfall/cluster"
+	"footfall/cluster/control"
 	"footfall/cmd/internal/local"
 	"footfall/dashboard"
 	"footfall/demo"
@@ -31,6 +32,8 @@ func (n *Node) openDoors(extra func(*Node) []door.Route) error {
 		Asker:     merchantAsker{asker{n}},
 		Live:      n.sites,
 		Drops:     drops{n},
+		Eraser:    eraser{n},
+		Seals:     seals{n},
 		Clock:     n.clock.Now,
 		Trusted:   n.cfg.TrustedProxies,
 		PublicURL: n.cfg.PublicURL,
@@ -51,7 +54,7 @@ func (n *Node) openDoors(extra func(*Node) []door.Route) error {
 	}
 	partners := partner.New(partner.Config{
 		Asker:           asker{n},
-		Directory:       n.control,
+		Directory:       directory{n.control},
 		First:           asker{n},
 		Clock:           n.clock.Now,
 		RequestsPerHour: perHour,
@@ -80,6 +83,17 @@ func (n *Node) openDoors(extra func(*Node) []door.Route) error {
 		CloseStreams: n.merchant.CloseStreams,
 	})
 	return err
+}
+
+// directory is what the statistics must know of sites.
+type directory struct{ *control.Control }
+
+// Goals gives the goals of a site.
+func (d directory) Goals(site analytics.SiteID) []*analytics.Goal { return d.View().Goals(site) }
+
+// Segment gives a saved filter of a site.
+func (d directory) Segment(site analytics.SiteID, id uint64) (*analytics.Segment, bool) {
+	return d.View().Segment(site, id)
 }
 
 // drops gives the counts of dropped events of a site.

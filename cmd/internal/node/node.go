@@ -255,6 +255,7 @@ func (n *Node) serve(ctx, parts context.Context, run func(string, func(context.C
 		return n.sites.Run(ctx, func() uint64 { return uint64(max(0, n.host.TotalLogBytes())) })
 	})
 	run("upkeep", n.upkeep)
+	run("keeper", n.keep)
 	setup, err := n.firstStart(ctx)
 	if err != nil {
 		return err
