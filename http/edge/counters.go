@@ -13,6 +13,7 @@ type counters struct {
 	answers  [6]*metrics.Counter // by hundreds of the status
 	refusals map[string]*metrics.Counter
 	panics   *metrics.Counter
+	left     *metrics.Counter // requests given up because the client was gone
 	messages *metrics.Counter
 }
 
@@ -25,6 +26,7 @@ func (c *counters) init(set *metrics.Set, s *Server) {
 		c.refusals[code] = set.GetOrCreateCounter(fmt.Sprintf(`footfall_http_refused_total{reason=%q}`, code))
 	}
 	c.panics = set.GetOrCreateCounter("footfall_http_panics_total")
+	c.left = set.GetOrCreateCounter("footfall_http_clients_left_total")
 	c.messages = set.GetOrCreateCounter("footfall_http_connection_errors_total")
 	set.GetOrCreateGauge("footfall_http_connections", func() float64 { return float64(s.conns.size()) })
 	set.GetOrCreateGauge("footfall_http_rejected_connections", func() float64 { return float64(s.http.GetRejectedConnectionsCount()) })

@@ -449,3 +449,48 @@ func TestFastPathAllocatesNothing(t *testing.T) {
 		t.Error("the handler was not called")
 	}
 }
+
+// Doors look at the connection through the edge's own type of it.
+func TestAClientThatLeavesIsNoFaultOfOurs(t *testing.T) {
+	began, ended := make(chan struct{}), make(chan error, 1)
+	s := start(t, func(o *Options) {
+		o.Routes = append(o.Routes, door.Route{Method: "GET", Path: "/v1/question", Handler: func(ctx *fasthttp.RequestCtx, _ accounts.Identity) error {
+			watched, stop := door.Watch(ctx, context.Background())
+			defer stop()
+			close(began)
+			<-watched.Done()
+			ended <- context.Cause(watched)
+			return fmt.Errorf("ask: %w", watched.Err())
+		}}, door.Route{Method: "GET", Path: "/v1/canceled", Handler: func(*fasthttp.RequestCtx, accounts.Identity) error {
+			return context.Canceled // by somebody else
+		}})
+	})
+	conn, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, "GET /v1/question HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	<-began
+	if err := conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if cause := <-ended; cause != door.ErrClientLeft {
+		t.Errorf("cause %v, want %v", cause, door.ErrClientLeft)
+	}
+	if resp, _ := s.ask(t, "GET /v1/canceled", ""); resp.StatusCode != 500 {
+		t.Errorf("%d for a client that waits, want 500", resp.StatusCode)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil { // and with it both requests
+		t.Fatal(err)
+	}
+	if n := s.count.left.Get(); n != 1 {
+		t.Errorf("%d clients left, want 1", n)
+	}
+	if n := s.count.answers[5].Get(); n != 1 {
+		t.Errorf("%d answers of 5xx, want the one", n)
+	}
+}

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"runtime/debug"
 	"strings"
@@ -119,13 +120,30 @@ func (s *Server) has(path string) bool {
 // serve runs the handler of r after what r needs has been checked.
 func (s *Server) serve(ctx *fasthttp.RequestCtx, r *door.Route) {
 	if err := s.run(ctx, r); err != nil {
-		door.WriteError(ctx, err)
+		s.answerError(ctx, err)
 	}
 	if r.CrossOrigin {
 		allowOrigins(ctx)
 		return
 	}
 	protect(ctx, s.secure(ctx))
+}
+
+// statusClientLeft is nobody's to read; it keeps clients who leave out of the
+// count of our own faults.
+const statusClientLeft = 499
+
+// answerError answers err, unless the request was given up because its client is
+// gone.
+func (s *Server) answerError(ctx *fasthttp.RequestCtx, err error) {
+	if errors.Is(err, context.Canceled) && door.ClientLeft(ctx) {
+		s.count.left.Inc()
+		ctx.Response.Reset()
+		ctx.SetStatusCode(statusClientLeft)
+		ctx.SetConnectionClose()
+		return
+	}
+	door.WriteError(ctx, err)
 }
 
 func (s *Server) run(ctx *fasthttp.RequestCtx, r *door.Route) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"syscall"
 )
 
 // Serve answers on ln until Shutdown, then returns nil; it closes ln. After
@@ -121,4 +122,13 @@ func (c *conn) Close() error {
 	delete(c.conns.open, c)
 	c.conns.mu.Unlock()
 	return c.Conn.Close()
+}
+
+// SyscallConn lets door.Watch look whether the client is still there. Nothing
+// must read from or write to it.
+func (c *conn) SyscallConn() (syscall.RawConn, error) {
+	if sc, ok := c.Conn.(syscall.Conn); ok {
+		return sc.SyscallConn()
+	}
+	return nil, errors.ErrUnsupported
 }

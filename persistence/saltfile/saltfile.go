@@ -1,68 +1,63 @@
-// Package saltfile keeps the two salts that visitor ids are made with, and
-// destroys them in time: one per UTC day, the one before it until the day after.
+// Package saltfile keeps the salts that visitor ids are made with, and destroys
+// them in time. There are three families: a salt per UTC day, per ISO week from
+// Monday 00:00 UTC and per month of UTC. A salt is in force for its period, is
+// offered as the one before for the first 24 hours of the next period, so that a
+// visit over the turn goes on, and is destroyed then: a day's salt 48 hours
+// after its day began, a week's after 8 days, a month's after at most 32. A
+// family has salts only once somebody has asked for them.
 //
 // A salt must never be written anywhere else: the store and its logs keep old
 // bytes for as long as they like. It must never be made from anything but the
 // randomness given.
 //
-// Start at Open and File.At. The file:
-//
-//	magic "ffsl"(4) version(1) count(1)  then per salt, the current one first:
-//	day(4) salt(16)                      days since 1970, UTC
-//	crc32c(4)                            of everything before it; big-endian
+// Start at Open and File.At; format.go draws the file.
 //
 // A new version of the file is made beside it, synced and renamed over it; the
 // old one is kept under a second name until then, so that its bytes can be
 // overwritten in place and synced before the last name goes. A file system that
 // never writes in place (or a disk that remaps blocks) can keep them still.
 //
-// Cost of At on the hot path: one atomic load, one division, no allocation, no
-// lock.
+// Cost of At, Weekly and Monthly on the hot path: one atomic load, one division,
+// no allocation, no lock.
 package saltfile
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
-	"math"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 )
 
-const (
-	dayMS   = 24 * 60 * 60 * 1000
-	version = 1
-	magic   = "ffsl"
-
-	headLen = 4 + 1 + 1
-	saltLen = 4 + 16
-	sumLen  = 4
-)
-
-// keepDays is how many days a salt lives, its own included: what was made on
-// one day is gone when the second day after it begins, 48 hours later.
-const keepDays = 2
-
+// salt is a secret and the UTC day, since 1970, from which it is in force: the
+// first of its period, or the day of a rotation by hand.
 type salt struct {
-	day   int64
+	from  int64
 	bytes [16]byte
 }
 
-// pair is the salts at one moment. Immutable.
+// pair is the salts of a family at one moment. Immutable.
 type pair struct {
 	current  salt
 	previous *salt // nil when there is none that is young enough
+	end      int64 // the first day of the next period
 }
+
+// stale tells whether day needs other salts: it is in a later period, the
+// previous salt is over, or the clock was set back by more than a day.
+func (p *pair) stale(day int64) bool {
+	return day >= p.end || p.previous != nil && day > p.current.from || day < p.current.from-1
+}
+
+// state is the salts of all families, nil where nobody has asked. Immutable.
+type state [families]*pair
 
 // File is the salts of a node. Safe for concurrent use.
 type File struct {
 	path string
-	now  atomic.Pointer[pair] // nil until the first At of a new file
+	now  atomic.Pointer[state] // never nil
 
 	mu      sync.Mutex // one rotation at a time; held over the write
 	rand    io.Reader
@@ -78,6 +73,7 @@ type errBox struct{ err error }
 // destroyed.
 func Open(path string, rand io.Reader) (*File, error) {
 	f := &File{path: path, rand: rand}
+	f.now.Store(&state{})
 	if err := f.sweepLeftovers(); err != nil {
 		return nil, fmt.Errorf("salt file %s: remove what an interrupted rotation left: %w", path, err)
 	}
@@ -88,14 +84,14 @@ func Open(path string, rand io.Reader) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("salt file: %w", err)
 	}
-	p, err := decode(b)
+	s, err := decode(b)
 	if err != nil {
 		return nil, fmt.Errorf("salt file %s: %w", path, err)
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, fmt.Errorf("salt file: %w", err)
 	}
-	f.now.Store(p)
+	f.now.Store(s)
 	return f, nil
 }
 
@@ -106,12 +102,23 @@ func Open(path string, rand io.Reader) (*File, error) {
 // written the new salt counts all the same and Err tells; Sweep tries again.
 //
 // A clock that is set back by up to a day gets the salts it left; one that goes
-// back further gets new ones, so that a wrong date cannot keep a salt alive.
-func (f *File) At(nowMS int64) (current, previous *[16]byte) {
+// back further, to before the salt was in force, gets new ones, so that a wrong
+// date cannot keep a salt alive.
+func (f *File) At(nowMS int64) (current, previous *[16]byte) { return f.of(daily, nowMS) }
+
+// Weekly does what At does for ISO weeks of UTC. The week before is given on
+// Mondays only.
+func (f *File) Weekly(nowMS int64) (current, previous *[16]byte) { return f.of(weekly, nowMS) }
+
+// Monthly does what At does for months of UTC. The month before is given on the
+// first of a month only.
+func (f *File) Monthly(nowMS int64) (current, previous *[16]byte) { return f.of(monthly, nowMS) }
+
+func (f *File) of(m family, nowMS int64) (current, previous *[16]byte) {
 	day := dayOf(nowMS)
-	p := f.now.Load()
-	if p == nil || stale(p, day) {
-		p = f.turn(day)
+	p := f.now.Load()[m]
+	if p == nil || p.stale(day) {
+		p = f.turn(m, day)
 	}
 	if p.previous == nil {
 		return &p.current.bytes, nil
@@ -119,30 +126,32 @@ func (f *File) At(nowMS int64) (current, previous *[16]byte) {
 	return &p.current.bytes, &p.previous.bytes
 }
 
-// Sweep does what At does for its salts: it destroys those that are too old and
-// writes what could not be written before. An owner's timer calls it every
-// minute or so, so that a node without visitors forgets in time as well.
+// Sweep does what At and its kin do for their salts: it destroys those that are
+// too old and writes what could not be written before. An owner's timer calls it
+// every minute or so, so that a node without visitors forgets in time as well.
 func (f *File) Sweep(nowMS int64) error {
 	day := dayOf(nowMS)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	p := f.now.Load()
-	switch {
-	case p == nil: // nothing to forget yet
-		return nil
-	case stale(p, day):
-		f.rotateLocked(day)
-	case f.unsaved:
-		f.saveLocked(p)
+	if s, changed := f.turnedLocked(day); changed || f.unsaved {
+		f.setLocked(s)
 	}
 	return f.Err()
 }
 
-// Rotate makes a new salt now; the current one becomes the previous.
+// Rotate makes new salts now, of the day and of every family in use; the current
+// ones become the previous, until the UTC day is over.
 func (f *File) Rotate(nowMS int64) error {
+	day := dayOf(nowMS)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.rotateLocked(dayOf(nowMS))
+	s := *f.now.Load()
+	for m := range s {
+		if p := s[m]; p != nil || family(m) == daily {
+			s[m] = f.nextLocked(family(m), p, day, day)
+		}
+	}
+	f.setLocked(&s)
 	return f.Err()
 }
 
@@ -154,188 +163,62 @@ func (f *File) Err() error {
 	return nil
 }
 
-func dayOf(ms int64) int64 {
-	day := ms / dayMS
-	if ms%dayMS < 0 {
-		day--
-	}
-	return min(max(day, 0), math.MaxUint32)
-}
-
-// stale tells whether day needs another current salt.
-func stale(p *pair, day int64) bool {
-	return day > p.current.day || day < p.current.day-1
-}
-
-func (f *File) turn(day int64) *pair {
+// turn gives the salts that family m has on day, and brings all others up to
+// date with it, so that a midnight costs one write.
+func (f *File) turn(m family, day int64) *pair {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if p := f.now.Load(); p != nil && !stale(p, day) {
-		return p // another call was faster
+	s, changed := f.turnedLocked(day)
+	if s[m] == nil {
+		s[m], changed = f.nextLocked(m, nil, day, m.start(day)), true
 	}
-	return f.rotateLocked(day)
+	if changed { // else another call was faster
+		f.setLocked(s)
+	}
+	return s[m]
 }
 
-func (f *File) rotateLocked(day int64) *pair {
-	p := &pair{current: salt{day: day}}
+// turnedLocked gives what the state is on day; changed tells whether that is
+// something else than now.
+func (f *File) turnedLocked(day int64) (s *state, changed bool) {
+	next := *f.now.Load()
+	for i, p := range next {
+		m := family(i)
+		switch {
+		case p == nil || !p.stale(day):
+			continue
+		case day >= p.end || day < p.current.from-1:
+			next[i] = f.nextLocked(m, p, day, m.start(day))
+		default: // only the time of the previous one is over
+			next[i] = &pair{current: p.current, end: p.end}
+		}
+		changed = true
+	}
+	return &next, changed
+}
+
+// nextLocked makes the salt that is in force from a day on; old's becomes the one
+// before if it was in force until now, and its 24 hours are not over on day.
+func (f *File) nextLocked(m family, old *pair, day, from int64) *pair {
+	p := &pair{current: salt{from: from}, end: m.end(day)}
 	if _, err := io.ReadFull(f.rand, p.current.bytes[:]); err != nil {
 		// Without randomness there is no safe way on.
 		panic(fmt.Sprintf("salt file %s: no randomness: %v", f.path, err))
 	}
-	if old := f.now.Load(); old != nil && old.current.day <= day && day-old.current.day < keepDays {
+	if old != nil && old.current.from <= day && day <= old.end {
 		previous := old.current
 		p.previous = &previous
 	}
-	f.now.Store(p)
-	f.saveLocked(p)
 	return p
 }
 
-func (f *File) saveLocked(p *pair) {
-	err := f.save(encode(p))
+// setLocked makes s what counts and writes it down.
+func (f *File) setLocked(s *state) {
+	f.now.Store(s)
+	err := f.save(s.encode())
 	f.unsaved = err != nil
 	if err != nil {
 		err = fmt.Errorf("write salt file %s: %w", f.path, err)
 	}
 	f.failure.Store(errBox{err})
-}
-
-func encode(p *pair) []byte {
-	b := append([]byte(magic), version, 1)
-	b = p.current.append(b)
-	if p.previous != nil {
-		b[headLen-1] = 2
-		b = p.previous.append(b)
-	}
-	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)))
-}
-
-func (s salt) append(b []byte) []byte {
-	return append(binary.BigEndian.AppendUint32(b, uint32(s.day)), s.bytes[:]...)
-}
-
-var errDamaged = errors.New("is damaged; restore it, or remove it and accept that every visitor counts as new")
-
-func decode(b []byte) (*pair, error) {
-	if len(b) > headLen && string(b[:4]) == magic && b[4] > version {
-		return nil, fmt.Errorf("was written by a newer version (format %d)", b[4])
-	}
-	n := len(b) - headLen - sumLen
-	if n < 0 || string(b[:4]) != magic || b[4] != version ||
-		crc32.Checksum(b[:len(b)-sumLen], crc32.MakeTable(crc32.Castagnoli)) != binary.BigEndian.Uint32(b[len(b)-sumLen:]) {
-		return nil, errDamaged
-	}
-	count := int(b[headLen-1])
-	if count < 1 || count > 2 || n != count*saltLen {
-		return nil, errDamaged
-	}
-	read := func(b []byte) salt {
-		return salt{day: int64(binary.BigEndian.Uint32(b)), bytes: [16]byte(b[4:saltLen])}
-	}
-	p := &pair{current: read(b[headLen:])}
-	if count == 2 {
-		s := read(b[headLen+saltLen:])
-		p.previous = &s
-	}
-	return p, nil
-}
-
-// names of what a rotation has beside the file for a moment.
-func (f *File) temporary() string { return f.path + ".new" }
-func (f *File) outgoing() string  { return f.path + ".old" }
-
-// save replaces the file by b and destroys the bytes it held. Whatever moment it
-// is interrupted at, the file is whole, old or new, and sweepLeftovers finishes
-// the destruction.
-func (f *File) save(b []byte) error {
-	if err := f.sweepLeftovers(); err != nil {
-		return err
-	}
-	if err := writeSynced(f.temporary(), b); err != nil {
-		return err
-	}
-	if err := os.Link(f.path, f.outgoing()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := os.Rename(f.temporary(), f.path); err != nil {
-		return err
-	}
-	if err := syncDir(f.path); err != nil {
-		return err
-	}
-	return destroy(f.outgoing())
-}
-
-// sweepLeftovers destroys what an interrupted save left. The outgoing name may
-// still be the file itself, when the rename did not happen; then only the name
-// goes.
-func (f *File) sweepLeftovers() error {
-	if err := destroy(f.temporary()); err != nil {
-		return err
-	}
-	out, err := os.Lstat(f.outgoing())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if cur, err := os.Lstat(f.path); err == nil && os.SameFile(out, cur) {
-		if err := os.Remove(f.outgoing()); err != nil {
-			return err
-		}
-		return syncDir(f.path)
-	}
-	return destroy(f.outgoing())
-}
-
-func writeSynced(path string, b []byte) (err error) {
-	w, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, w.Close()) }()
-	if _, err := w.Write(b); err != nil {
-		return err
-	}
-	return w.Sync()
-}
-
-// destroy overwrites a file with zeros, syncs it and removes it. A missing file
-// is destroyed already.
-func destroy(path string) error {
-	if err := wipe(path); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	if err := os.Remove(path); err != nil {
-		return err
-	}
-	return syncDir(path)
-}
-
-func wipe(path string) (err error) {
-	w, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, w.Close()) }()
-	info, err := w.Stat()
-	if err != nil {
-		return err
-	}
-	if _, err := w.WriteAt(make([]byte, info.Size()), 0); err != nil {
-		return err
-	}
-	return w.Sync()
-}
-
-func syncDir(path string) (err error) {
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, d.Close()) }()
-	return d.Sync()
 }

@@ -226,17 +226,27 @@ func write(t *testing.T, path string, b []byte) {
 }
 
 func TestADamagedFileIsRefusedByName(t *testing.T) {
+	for name, longer := range map[string]bool{"days": false, "weeks and months": true} {
+		t.Run(name, func(t *testing.T) { damaged(t, longer) })
+	}
+}
+
+func damaged(t *testing.T, longer bool) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "salts")
 	f := open(t, path)
 	f.At(noon)
 	f.At(noon + day)
+	if longer {
+		f.Weekly(noon + day)
+		f.Monthly(noon + day)
+	}
 	good, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	newer := append([]byte(nil), good...)
-	newer[4]++
+	newer[4] = 3
 	cases := map[string][]byte{"empty": {}, "text": []byte("hello"), "short": good[:len(good)-1], "long": append(append([]byte(nil), good...), 0), "newer": newer}
 	for i := range good {
 		b := append([]byte(nil), good...)
@@ -329,15 +339,19 @@ func TestOneCallRotatesForAll(t *testing.T) {
 
 func TestAtCostsNoAllocation(t *testing.T) {
 	f := open(t, filepath.Join(t.TempDir(), "salts"))
-	f.At(noon)
-	if n := testing.AllocsPerRun(100, func() { f.At(noon + hour) }); n != 0 {
-		t.Errorf("%v allocations", n)
+	for name, at := range map[string]func(int64) (current, previous *[16]byte){"At": f.At, "Weekly": f.Weekly, "Monthly": f.Monthly} {
+		at(noon)
+		if n := testing.AllocsPerRun(100, func() { at(noon + hour) }); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
 	}
 }
 
 func FuzzOpen(f *testing.F) {
 	f.Add([]byte("ffsl\x01\x01"))
 	f.Add([]byte{})
+	f.Add(sealed(2, 1, "\x01\x00\x00\x4e\x20current-salt-16b"))
+	f.Add(sealed(2, 2, "\x02\xff\xff\xff\xffcurrent-salt-16b\x02\x00\x00\x00\x00previoussalt-16b"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		path := filepath.Join(t.TempDir(), "salts")
 		write(t, path, b)
@@ -346,6 +360,8 @@ func FuzzOpen(f *testing.F) {
 			return
 		}
 		s.At(noon)
+		s.Weekly(noon)
+		s.Monthly(noon)
 		if err := s.Err(); err != nil {
 			t.Fatal(err)
 		}

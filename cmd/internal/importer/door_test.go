@@ -95,7 +95,9 @@ func (o oneSite) Site(domain []byte) (*analytics.Site, bool) {
 
 type fixedSalt struct{ salt [16]byte }
 
-func (f *fixedSalt) At(int64) (current, previous *[16]byte) { return &f.salt, nil }
+func (f *fixedSalt) At(int64) (current, previous *[16]byte)      { return &f.salt, nil }
+func (f *fixedSalt) Weekly(int64) (current, previous *[16]byte)  { return &f.salt, nil }
+func (f *fixedSalt) Monthly(int64) (current, previous *[16]byte) { return &f.salt, nil }
 
 // realDoor serves the node's doors for events over TCP.
 func realDoor(t *testing.T) (*memory, Options) {
