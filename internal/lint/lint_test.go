@@ -22,7 +22,8 @@ var layers = map[string][]string{
 	"analytics/column":   {},
 	"analytics/entry":    {"analytics"},
 	"analytics/site":     {"analytics", "analytics/column", "analytics/entry"},
-	"analytics/query":    {"analytics", "analytics/calendar", "analytics/column", "analytics/entry", "analytics/site"},
+	"analytics/session":  {"analytics", "analytics/column", "analytics/site"},
+	"analytics/query":    {"analytics", "analytics/calendar", "analytics/column", "analytics/entry", "analytics/session", "analytics/site"},
 	"enrich/":            {"analytics", "enrich/"},
 	"persistence/":       {"persistence/"},
 	"actors/":            {"analytics/", "persistence"},
@@ -31,14 +32,19 @@ var layers = map[string][]string{
 	"cluster/control":    {"analytics/", "persistence"},
 	"http/door":          {"analytics/"},
 	"http/edge":          {"analytics/", "http/door"},
+	"http/export":        {"analytics/", "http/door"},
 	"http/beacon/":       {"analytics/", "enrich/", "http/door"},
 	"http/merchant":      {"analytics/", "http/door"},
 	"http/partner":       {"analytics/", "http/door"},
+	"http/provision":     {"analytics/", "http/door"},
 	"http/operator":      {"analytics/", "http/door"},
+	"http/readcache":     {"analytics/"},
+	"http/report":        {"analytics/", "http/door"},
 	"dashboard":          {},
 	"tracker":            {},
 	"demo":               {},
-	"bench/":             {"bench/"},
+	"bench/":             {"bench/", "analytics/"},
+	"bench/datadir":      {"bench/history", "analytics/", "actors", "cluster/", "persistence/"},
 	"cmd/":               {"/"},
 	"internal/":          {"/"},
 }
@@ -56,6 +62,7 @@ var homes = map[string][]string{
 	"github.com/valyala/fasthttp":        {"http/", "bench/", "cmd/"},
 	"github.com/fasthttp/router":         {"http/edge"},
 	"github.com/valyala/fastjson":        {"http/"},
+	"github.com/parquet-go/parquet-go":   {"http/export"},
 	"github.com/oschwald/maxminddb":      {"enrich/"},
 	"github.com/mileusna/useragent":      {"enrich/"},
 	"github.com/petar-dambovaliev":       {"enrich/"},
@@ -65,7 +72,12 @@ var homes = map[string][]string{
 	"github.com/alecthomas/kong":         {"cmd/"},
 	"github.com/schollz/progressbar":     {"cmd/"},
 	"github.com/HdrHistogram":            {"bench/"},
+	"github.com/mattn/go-sqlite3":        {"bench/peers"},
+	"github.com/duckdb/duckdb-go":        {"bench/peers"},
 	"github.com/VictoriaMetrics/metrics": {"http/", "cmd/"},
+
+	// Memory outside the heap; the block caches are otter's.
+	"github.com/VictoriaMetrics/fastcache": {"http/readcache"},
 }
 
 type file struct {

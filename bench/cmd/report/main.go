@@ -22,6 +22,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"footfall/bench/driver"
+	"footfall/bench/node"
 	"footfall/bench/traffic"
 )
 
@@ -124,14 +125,14 @@ func (r *report) beacon() error {
 	if err != nil {
 		return err
 	}
-	defer bare.stop()
-	node, err := startNode(r.binary, "")
+	defer bare.Stop()
+	server, err := node.Start(r.binary, "")
 	if err != nil {
 		return err
 	}
-	defer node.stop()
+	defer server.Stop()
 	mix := traffic.Usual()
-	if err := node.addSites(mix.Sites, traffic.Domain); err != nil {
+	if err := server.AddSites(mix.Sites, traffic.Domain); err != nil {
 		return err
 	}
 	r.printf("## Beacon: every view counted and on disk before its 202\n\n")
@@ -144,12 +145,12 @@ func (r *report) beacon() error {
 		var a, b []driver.Result
 		for i := range r.rounds {
 			for _, s := range []struct {
-				p   *process
+				p   *node.Process
 				dst *[]driver.Result
-			}{{bare, &a}, {node, &b}} {
+			}{{bare, &a}, {server, &b}} {
 				m := mix
 				m.Seed = uint64(100*c.conns + i + 1)
-				res, err := driver.Run(r.ctx, driver.Load{Addr: s.p.addr, Mix: m, Connections: c.conns, Duration: r.length, PID: s.p.pid()})
+				res, err := driver.Run(r.ctx, driver.Load{Addr: s.p.Addr, Mix: m, Connections: c.conns, Duration: r.length, PID: s.p.PID()})
 				if err != nil {
 					return err
 				}
@@ -163,7 +164,7 @@ func (r *report) beacon() error {
 	}
 	m := mix
 	m.Seed = 999
-	half, err := driver.Run(r.ctx, driver.Load{Addr: node.addr, Mix: m, Connections: 256, Duration: 2 * r.length, Rate: peak / 2, PID: node.pid()})
+	half, err := driver.Run(r.ctx, driver.Load{Addr: server.Addr, Mix: m, Connections: 256, Duration: 2 * r.length, Rate: peak / 2, PID: server.PID()})
 	if err != nil {
 		return err
 	}
@@ -198,33 +199,33 @@ func (r *report) disk(views int) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	node, err := startNode(r.binary, dir)
+	server, err := node.Start(r.binary, dir)
 	if err != nil {
 		return err
 	}
 	mix := traffic.Usual()
 	mix.Addresses = 200_000
-	if err := node.addSites(mix.Sites, traffic.Domain); err != nil {
-		node.stop()
+	if err := server.AddSites(mix.Sites, traffic.Domain); err != nil {
+		server.Stop()
 		return err
 	}
-	res, err := driver.Run(r.ctx, driver.Load{Addr: node.addr, Mix: mix, Connections: 256, Duration: 10 * time.Minute, Requests: views, PID: node.pid()})
+	res, err := driver.Run(r.ctx, driver.Load{Addr: server.Addr, Mix: mix, Connections: 256, Duration: 10 * time.Minute, Requests: views, PID: server.PID()})
 	if err != nil {
-		node.stop()
+		server.Stop()
 		return err
 	}
-	rss, _ := driver.Resident(node.pid())
-	heap, _ := node.metric("go_memstats_heap_inuse_bytes")
-	node.stop() // flushes
+	rss, _ := driver.Resident(server.PID())
+	heap, _ := server.Metric("go_memstats_heap_inuse_bytes")
+	server.Stop() // flushes
 	start := time.Now()
-	node, err = startNode(r.binary, dir)
+	server, err = node.Start(r.binary, dir)
 	if err != nil {
 		return err
 	}
 	ready := time.Since(start)
-	node.settle()
-	node.stop()
-	size := dirSize(dir)
+	server.Settle()
+	server.Stop()
+	size := node.DirSize(dir)
 	r.printf("## Disk and memory\n\n| figure | value | goal |\n|---|---|---|\n")
 	r.printf("| views sent, on %d sites | %d | |\n", mix.Sites, res.Answers)
 	r.printf("| bytes on disk per view, settled | %.1f | ≤ 12 once the day is sealed |\n", float64(size)/float64(max(1, res.Answers)))
@@ -235,34 +236,34 @@ func (r *report) disk(views int) error {
 
 // sites measures what sites cost that have had one view each.
 func (r *report) sites(n int) error {
-	node, err := startNode(r.binary, "")
+	server, err := node.Start(r.binary, "")
 	if err != nil {
 		return err
 	}
-	defer node.stop()
-	before, err := node.metric("go_memstats_heap_inuse_bytes")
+	defer server.Stop()
+	before, err := server.Metric("go_memstats_heap_inuse_bytes")
 	if err != nil {
 		return err
 	}
 	start := time.Now()
-	if err := node.addSites(n, traffic.Domain); err != nil {
+	if err := server.AddSites(n, traffic.Domain); err != nil {
 		return err
 	}
 	made := time.Since(start)
-	known, err := node.metric("go_memstats_heap_inuse_bytes")
+	known, err := server.Metric("go_memstats_heap_inuse_bytes")
 	if err != nil {
 		return err
 	}
 	few := min(n, 4000) // as many as stay in memory
-	if err := node.visitEach(few, traffic.Domain); err != nil {
+	if err := server.VisitEach(few, traffic.Domain); err != nil {
 		return err
 	}
-	active, _ := node.metric("go_memstats_heap_inuse_bytes")
-	if err := node.visitEach(n, traffic.Domain); err != nil {
+	active, _ := server.Metric("go_memstats_heap_inuse_bytes")
+	if err := server.VisitEach(n, traffic.Domain); err != nil {
 		return err
 	}
-	rss, _ := driver.Resident(node.pid())
-	resident, _ := node.metric("footfall_sites_resident")
+	rss, _ := driver.Resident(server.PID())
+	resident, _ := server.Metric("footfall_sites_resident")
 	r.printf("## Sites\n\n| figure | value | goal |\n|---|---|---|\n")
 	r.printf("| sites made, each with a view | %d (made in %.1f s) | |\n", n, made.Seconds())
 	r.printf("| heap per known site, idle | %.0f bytes | |\n", (known-before)/float64(n))
@@ -274,26 +275,26 @@ func (r *report) sites(n int) error {
 
 // idle measures what a node costs that does nothing.
 func (r *report) idle() error {
-	node, err := startNode(r.binary, "")
+	server, err := node.Start(r.binary, "")
 	if err != nil {
 		return err
 	}
-	defer node.stop()
-	if err := node.addSites(1, traffic.Domain); err != nil {
+	defer server.Stop()
+	if err := server.AddSites(1, traffic.Domain); err != nil {
 		return err
 	}
 	time.Sleep(3 * time.Second) // the start itself is over
-	before, err := driver.CPU(node.pid())
+	before, err := driver.CPU(server.PID())
 	if err != nil {
 		return err
 	}
 	const span = 20 * time.Second
 	time.Sleep(span)
-	after, err := driver.CPU(node.pid())
+	after, err := driver.CPU(server.PID())
 	if err != nil {
 		return err
 	}
-	rss, _ := driver.Resident(node.pid())
+	rss, _ := driver.Resident(server.PID())
 	r.printf("## Idle\n\n| figure | value | goal |\n|---|---|---|\n")
 	r.printf("| CPU | %.2f %% of a core | < 0.5 %% |\n| resident memory | %d MB | < 60 MB |\n\n", 100*float64(after-before)/float64(span), rss>>20)
 	return nil
