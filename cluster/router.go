@@ -93,6 +93,7 @@ type round struct {
 	reasons []analytics.Reason
 	index   uint64
 	err     error
+	alone   bool // holds a command: nothing is added to it
 	settled atomic.Bool
 }
 
@@ -137,7 +138,7 @@ func (r *Router) admit() error {
 
 // addLocked puts an event into the open batch of its shard. The caller holds sh.mu.
 func (r *Router) addLocked(sh *shard, id analytics.SiteID, ev *analytics.Event) (rd *round, place int) {
-	if n := len(sh.queue); n > 0 && len(sh.queue[n-1].buf) < entryBytesMax {
+	if n := len(sh.queue); n > 0 && !sh.queue[n-1].alone && len(sh.queue[n-1].buf) < entryBytesMax {
 		rd = sh.queue[n-1]
 	} else {
 		rd = &round{done: make(chan struct{}), since: time.Now(), buf: make([]byte, entry.HeaderLen, 1024)}
@@ -208,6 +209,39 @@ func (r *Router) RecordBatch(id analytics.SiteID, evs []analytics.Event, out []a
 		}
 	}
 	return nil
+}
+
+// Command applies a command of a site, an item made by package entry. It is the
+// only item of its entry but for counts of dropped events, and comes after every
+// view recorded before. It returns when the command is on disk and applied;
+// one that was in force before is no error, one that cannot be gives Conflict.
+// When ctx ends first it may or may not be applied. item is not kept.
+func (r *Router) Command(ctx context.Context, id analytics.SiteID, item []byte) (analytics.Token, error) {
+	if err := r.admit(); err != nil {
+		return analytics.Token{}, err
+	}
+	rd := &round{done: make(chan struct{}), since: time.Now(), alone: true, events: 1, weight: int64(len(item)),
+		buf: append(make([]byte, entry.HeaderLen, entry.HeaderLen+len(item)), item...)}
+	n := ShardOf(id)
+	sh := &r.shards[n]
+	r.pending.Add(rd.weight)
+	sh.mu.Lock()
+	sh.queue = append(sh.queue, rd)
+	sh.mu.Unlock()
+	r.cfg.Notify(n)
+	select {
+	case <-rd.done:
+	case <-ctx.Done():
+		return analytics.Token{}, ctx.Err()
+	}
+	receipt, err := rd.receipt(n, 0)
+	switch {
+	case err != nil:
+		return analytics.Token{}, err
+	case receipt.Reason != analytics.Counted && receipt.Reason != analytics.DropDuplicate:
+		return analytics.Token{}, analytics.Errorf(analytics.Conflict, "site: what was asked for does not fit its state")
+	}
+	return receipt.Token, nil
 }
 
 // Drop counts events that were not accepted. It never waits: the counts are

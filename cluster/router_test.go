@@ -122,6 +122,109 @@ func TestAViewIsAnsweredWhenItsEntryIsApplied(t *testing.T) {
 	}
 }
 
+// TestACommandIsAloneInItsEntry: views before it are in an entry before, views
+// after it in one after.
+func TestACommandIsAloneInItsEntry(t *testing.T) {
+	w := newWorld(t)
+	shard := ShardOf(5)
+	var entries [][]entry.Item
+	w.reason = func(it entry.Item) analytics.Reason {
+		if len(entries) < int(w.index) {
+			entries = append(entries, nil)
+		}
+		entries[len(entries)-1] = append(entries[len(entries)-1], it)
+		return analytics.Counted
+	}
+	record := func(id uint64) <-chan struct{} {
+		before := w.router.Pending()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if _, err := w.router.Record(5, event(id)); err != nil {
+				t.Error(err)
+			}
+		}()
+		for w.router.Pending() == before {
+			runtime.Gosched()
+		}
+		return done
+	}
+	first := record(1)
+	var token analytics.Token
+	second := make(chan struct{})
+	before := w.router.Pending()
+	go func() {
+		defer close(second)
+		var err error
+		if token, err = w.router.Command(t.Context(), 5, entry.AppendErase(nil, 5, 77, 20_000)); err != nil {
+			t.Error(err)
+		}
+	}()
+	for w.router.Pending() == before {
+		runtime.Gosched()
+	}
+	third := record(3)
+	w.router.Drop(5, analytics.DropBot, 2, 1)
+	for _, done := range []<-chan struct{}{first, second, third} {
+		w.until(shard, done)
+	}
+	if len(entries) != 3 {
+		t.Fatalf("%d entries, want 3: %+v", len(entries), entries)
+	}
+	for i, items := range entries {
+		events, commands := 0, 0
+		for _, it := range items {
+			switch {
+			case it.Command == entry.Erase && it.Visitor == 77:
+				commands++
+			case !it.Drop:
+				events++
+			}
+		}
+		if i == 1 && (commands != 1 || events != 0) || i != 1 && (commands != 0 || events != 1) {
+			t.Errorf("entry %d holds %d commands and %d events", i, commands, events)
+		}
+	}
+	if token != (analytics.Token{Shard: shard, Index: 2}) {
+		t.Errorf("the command's token is %v", token)
+	}
+	if n := w.router.Pending(); n != 0 {
+		t.Errorf("%d bytes are still pending", n)
+	}
+}
+
+func TestACommandThatDoesNotFitIsAConflict(t *testing.T) {
+	for _, c := range []struct {
+		reason analytics.Reason
+		code   analytics.Code
+		ok     bool
+	}{
+		{analytics.Counted, 0, true},
+		{analytics.DropDuplicate, 0, true},
+		{analytics.DropInvalid, analytics.Conflict, false},
+		{analytics.Undecided, analytics.Unavailable, false},
+	} {
+		w := newWorld(t)
+		w.reason = func(entry.Item) analytics.Reason { return c.reason }
+		done := make(chan struct{})
+		var err error
+		go func() {
+			defer close(done)
+			_, err = w.router.Command(t.Context(), 5, entry.AppendRetain(nil, 5, 1))
+		}()
+		w.until(ShardOf(5), done)
+		if (err == nil) != c.ok || err != nil && analytics.CodeOf(err) != c.code {
+			t.Errorf("%q: got %v", c.reason, err)
+		}
+	}
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := w.router.Command(ctx, 5, entry.AppendRetain(nil, 5, 1)); err != context.Canceled {
+		t.Errorf("nobody commits and the caller left: %v", err)
+	}
+}
+
 func TestViewsThatWaitLeaveTogetherInOrder(t *testing.T) {
 	w := newWorld(t)
 	shard := ShardOf(5)

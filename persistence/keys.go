@@ -52,6 +52,12 @@ func SiteSpan(group uint16, site uint64) (from, to []byte) {
 	return from, After(from)
 }
 
+// LogSpan gives the key range of a group's log.
+func LogSpan(group uint16) (from, to []byte) {
+	from = binary.BigEndian.AppendUint16([]byte{TableLog}, group)
+	return from, After(from)
+}
+
 // After gives the first key that does not start with prefix.
 func After(prefix []byte) []byte {
 	end := append([]byte(nil), prefix...)

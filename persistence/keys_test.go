@@ -23,6 +23,13 @@ func TestKeysOfASiteAreInOrderAndReadBack(t *testing.T) {
 	}
 }
 
+func TestTheSpanOfALogIsItsGroups(t *testing.T) {
+	from, to := LogSpan(258)
+	if !bytes.Equal(from, []byte{TableLog, 1, 2}) || !bytes.Equal(to, []byte{TableLog, 1, 3}) {
+		t.Fatal(from, to)
+	}
+}
+
 func TestAfterIsTheFirstKeyBehindAPrefix(t *testing.T) {
 	for _, c := range []struct{ prefix, want []byte }{
 		{[]byte{1, 2}, []byte{1, 3}},

@@ -281,12 +281,13 @@ func (m *Machine) apply(it *entry.Item) analytics.Reason {
 		slot = m.begin(d, visitor, it)
 	}
 	v := &m.visits[slot]
-	m.markVisit(v)
+	began := column.DayOf(v.start)
 	v.note(&m.dict, it, page, host)
 	m.touch(slot)
-	m.markVisit(v)
-	if filed := m.findDay(v.id.Day()); t < filed.start {
-		filed.start = t // engagement before the first event
+	filed := m.markVisit(v)
+	filed.start = min(filed.start, t) // engagement can come before the first event
+	if began != column.DayOf(v.start) {
+		m.mark(began)
 	}
 	m.append(d, v.id, it, page, host)
 	d.changed = m.applied
@@ -371,13 +372,16 @@ func (m *Machine) merge(keep, gone int32) {
 }
 
 // markVisit says that what questions see of the visit changes now, on the day
-// under which it is filed and on that in which it starts, and widens the bounds
-// of the former.
-func (m *Machine) markVisit(v *visit) {
+// under which it is filed and on that in which it starts, widens the bounds of
+// the former, and gives it.
+func (m *Machine) markVisit(v *visit) *day {
 	filed := m.findDay(v.id.Day())
 	filed.changed = m.applied
 	filed.start, filed.last = min(filed.start, v.start), max(filed.last, v.last)
-	m.mark(column.DayOf(v.start))
+	if start := column.DayOf(v.start); start != filed.n {
+		m.mark(start)
+	}
+	return filed
 }
 
 // mark says that what questions see of a day changes now. A day that is not

@@ -73,6 +73,7 @@ type commands struct {
 	Key     keyCommand     `cmd:"" help:"Manage API keys."`
 	User    userCommand    `cmd:"" help:"Manage users."`
 	Import  importCommand  `cmd:"" help:"Count the page views of access logs, or send events from files."`
+	Doctor  doctorCommand  `cmd:"" help:"Check what a node holds."`
 	Explain explainCommand `cmd:"" help:"Print as JSON how a view would be counted."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 	Help    helpCommand    `cmd:"" help:"Print help, for one command or all."`

@@ -18,6 +18,7 @@ type siteCommand struct {
 	List   siteList   `cmd:"" help:"List sites."`
 	Show   siteShow   `cmd:"" help:"Show a site's settings and its snippet."`
 	Remove siteRemove `cmd:"" help:"Remove a site and all of its numbers."`
+	Erase  siteErase  `cmd:"" help:"Erase all that is known of one visitor."`
 }
 
 // siteAnswer is a site as the node tells it.

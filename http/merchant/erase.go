@@ -25,7 +25,7 @@ type Eraser interface {
 }
 
 // eraseTimeout bounds the removal of one visitor.
-const eraseTimeout = time.Minute
+const eraseTimeout = 50 * time.Second
 
 // mayErase is for people who run the site, not for programs: nothing brings back
 // what was erased.

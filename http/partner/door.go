@@ -167,8 +167,9 @@ func (d *Door) ask(ctx *fasthttp.RequestCtx, site *analytics.Site) (a *asking, d
 		return nil, nil, err
 	}
 	// Not the request's own context, which must not be kept by what is asked.
-	within, cancel := context.WithTimeout(context.Background(), d.cfg.Timeout)
-	return &asking{door: d, ctx: within, site: site, now: d.cfg.Clock().UnixMilli(), after: after}, cancel, nil
+	within, stop := door.Watch(ctx, context.Background())
+	within, cancel := context.WithTimeout(within, d.cfg.Timeout)
+	return &asking{door: d, ctx: within, site: site, now: d.cfg.Clock().UnixMilli(), after: after}, func() { cancel(); stop() }, nil
 }
 
 func (a *asking) question(q *query.Question) (*query.Answer, error) {

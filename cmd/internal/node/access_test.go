@@ -48,6 +48,58 @@ GET     /api/v1/stats/breakdown          401 200 200 200 401 200 401 401 200 401
 GET     /v1/sites/{site}/months          401 200 200 200 401 200 401 401 200 401
 GET     /v1/openapi.yaml                 200 200 200 200 200 200 200 200 200 200
 
+GET     /api/v2/schema                                200 200 200 200 200 200 200 200 200 200
+GET     /api/docs/query/schema.json                   200 200 200 200 200 200 200 200 200 200
+POST    /v1/sites/{site}/funnel                       401 200 200 200 401 200 401 401 200 401
+POST    /v1/sites/{site}/journeys                     401 200 200 200 401 200 401 401 200 401
+GET     /v1/sites/{site}/retention                    401 200 200 200 401 200 401 401 200 401
+POST    /v1/sites/{site}/retention                    401 200 200 200 401 200 401 401 200 401
+GET     /v1/sites/{site}/heatmap                      401 200 200 200 401 200 401 401 200 401
+POST    /v1/sites/{site}/heatmap                      401 200 200 200 401 200 401 401 200 401
+GET     /v1/sites/{site}/realtime                     401 200 200 200 401 200 401 401 200 401
+GET     /v1/sites/{site}/page                         401 200 200 200 401 200 401 401 200 401
+POST    /v1/sites/{site}/page                         401 200 200 200 401 200 401 401 200 401
+GET     /v1/sites/{site}/returning                    401 200 200 200 401 200 401 401 200 401
+POST    /v1/sites/{site}/returning                    401 200 200 200 401 200 401 401 200 401
+GET     /v1/sites/{site}/export/query                 401 200 200 200 401 200 401 401 200 401
+POST    /v1/sites/{site}/export/query                 401 200 200 200 401 200 401 401 200 401
+GET     /v1/sites/{site}/export/events                401 200 200 200 401 200 401 401 200 401
+
+GET     /api/v1/sites                                 401 200 200 200 200 200 403 200 200 200
+POST    /api/v1/sites                                 401 403 200 200 403 403 403 200 200 403
+GET     /api/v1/sites/teams                           401 200 200 200 200 200 403 200 200 200
+GET     /api/v1/sites/{site}                          401 200 200 200 404 200 404 200 200 404
+PUT     /api/v1/sites/{site}                          401 403 200 200 404 403 404 200 200 404
+DELETE  /api/v1/sites/{site}                          401 403 200 200 404 403 404 200 200 404
+PUT     /api/v1/sites/shared-links                    401 403 200 200 404 403 404 200 200 404
+GET     /api/v1/sites/goals                           401 200 200 200 404 200 404 200 200 404
+PUT     /api/v1/sites/goals                           401 403 200 200 404 403 404 200 200 404
+DELETE  /api/v1/sites/goals/{id}                      401 403 200 200 404 403 404 200 200 404
+GET     /api/v1/sites/custom-props                    401 200 200 200 404 200 404 200 200 404
+PUT     /api/v1/sites/custom-props                    401 403 200 200 404 403 404 200 200 404
+DELETE  /api/v1/sites/custom-props/{property}         401 403 200 200 404 403 404 200 200 404
+GET     /api/v1/sites/guests                          401 403 200 200 404 403 404 200 200 404
+PUT     /api/v1/sites/guests                          401 403 200 200 404 403 404 200 200 404
+DELETE  /api/v1/sites/guests/{email}                  401 403 200 200 404 403 404 200 200 404
+
+GET     /v1/sites/{site}/segments                     401 200 200 200 404 200 403 200 200 403
+GET     /v1/sites/{site}/segments/{id}                401 200 200 200 404 200 403 200 200 403
+GET     /v1/sites/{site}/goals                        401 200 200 200 404 200 403 200 200 403
+GET     /v1/sites/{site}/goals/{id}                   401 200 200 200 404 200 403 200 200 403
+GET     /v1/sites/{site}/properties                   401 200 200 200 404 200 403 200 200 403
+POST    /v1/sites/{site}/segments                     401 403 201 201 404 403 403 201 201 403
+POST    /v1/sites/{site}/goals                        401 403 201 201 404 403 403 201 201 403
+POST    /v1/sites/{site}/shared-links                 401 403 201 201 404 403 403 201 201 403
+PUT     /v1/sites/{site}/segments/{id}                401 403 200 200 404 403 403 200 200 403
+PUT     /v1/sites/{site}/goals/{id}                   401 403 200 200 404 403 403 200 200 403
+PUT     /v1/sites/{site}/properties                   401 403 200 200 404 403 403 200 200 403
+PUT     /v1/sites/{site}/properties/{property}        401 403 200 200 404 403 403 200 200 403
+DELETE  /v1/sites/{site}/segments/{id}                401 403 204 204 404 403 403 204 204 403
+DELETE  /v1/sites/{site}/goals/{id}                   401 403 204 204 404 403 403 204 204 403
+DELETE  /v1/sites/{site}/properties/{property}        401 403 204 204 404 403 403 204 204 403
+DELETE  /v1/sites/{site}/shared-links/{id}            401 403 204 204 404 403 403 204 204 403
+GET     /v1/sites/{site}/shared-links                 401 403 200 200 404 403 403 200 200 403
+
 GET     /v1/setup/{token}                404 404 404 404 404 404 404 404 404 404
 POST    /v1/setup                        404 404 404 404 404 404 404 404 404 404
 POST    /v1/session                      200 200 200 200 200 200 200 200 200 200
@@ -332,7 +384,17 @@ func (w *world) good(t *testing.T, r door.Route, caller merchant.Caller) (method
 	case path == "/pixel.gif":
 		path += "?p=/&site=" + site
 	}
-	path = strings.NewReplacer("{site}", site, "{token}", "nonsense", "{name}", "script.js").Replace(path)
+	id, sited := w.thing(t, r, number)
+	if r.Method == "DELETE" && r.Path == "/api/v1/sites/{site}" {
+		site = w.addSite(w.ours, fmt.Sprintf("gone-%d.example", number)).Domain
+	}
+	if strings.HasPrefix(path, "/api/v1/sites/") && r.Method != "PUT" && !strings.Contains(path, "{site}") {
+		path += "?site_id=" + site
+	}
+	if query, ok := map[string]string{"page": "page=/", "export/query": "metrics=visitors&date_range=7d", "export/events": "date_range=7d"}[strings.TrimPrefix(path, "/v1/sites/{site}/")]; ok && r.Method == "GET" {
+		path += "?" + query
+	}
+	path = strings.NewReplacer("{site}", site, "{token}", "nonsense", "{name}", "script.js", "{id}", id, "{property}", sited, "{email}", sited).Replace(path)
 	body = map[string]string{
 		"POST /api/event":      `{"n":"pageview","u":"https://` + site + `/","d":"` + site + `"}`,
 		"POST /v1/events":      `{"site":"` + site + `","url":"https://` + site + `/","visitor":"v"}`,
@@ -346,6 +408,27 @@ func (w *world) good(t *testing.T, r door.Route, caller merchant.Caller) (method
 		"POST /v1/sites":       fmt.Sprintf(`{"domain":"new-%d.example","timezone":"Europe/Berlin"}`, number),
 		"PUT /v1/sites/{site}": `{"timezone":"Europe/Berlin"}`,
 
+		"POST /v1/sites/{site}/funnel":       `{"steps":[{"page":"/"},{"page":"/a"}]}`,
+		"POST /v1/sites/{site}/journeys":     `{}`,
+		"POST /v1/sites/{site}/retention":    `{}`,
+		"POST /v1/sites/{site}/heatmap":      `{}`,
+		"POST /v1/sites/{site}/page":         `{"page":"/"}`,
+		"POST /v1/sites/{site}/returning":    `{}`,
+		"POST /v1/sites/{site}/export/query": `{"metrics":["visitors"],"date_range":"7d"}`,
+
+		"POST /api/v1/sites":                 fmt.Sprintf(`{"domain":"api-%d.example","team_id":"%d"}`, number, w.ours),
+		"PUT /api/v1/sites/{site}":           `{"tracker_script_configuration":{"outbound_links":true}}`,
+		"PUT /api/v1/sites/shared-links":     fmt.Sprintf(`{"site_id":%q,"name":"Link %d"}`, site, number),
+		"PUT /api/v1/sites/goals":            fmt.Sprintf(`{"site_id":%q,"goal_type":"event","event_name":"Goal %d"}`, site, number),
+		"PUT /api/v1/sites/custom-props":     fmt.Sprintf(`{"site_id":%q,"property":"prop%d"}`, site, number),
+		"PUT /api/v1/sites/guests":           fmt.Sprintf(`{"site_id":%q,"email":"guest%d@example.com","role":"viewer"}`, site, number),
+		"POST /v1/sites/{site}/segments":     fmt.Sprintf(`{"name":"New %d","type":"site","segment_data":{"filters":[["is","visit:country",["FR"]]]}}`, number),
+		"PUT /v1/sites/{site}/segments/{id}": fmt.Sprintf(`{"name":"Renamed %d"}`, number),
+		"POST /v1/sites/{site}/goals":        fmt.Sprintf(`{"goal_type":"event","event_name":"Goal %d"}`, number),
+		"PUT /v1/sites/{site}/goals/{id}":    fmt.Sprintf(`{"goal_type":"event","event_name":"Renamed %d"}`, number),
+		"PUT /v1/sites/{site}/properties":    fmt.Sprintf(`{"properties":["a%d"]}`, number),
+		"POST /v1/sites/{site}/shared-links": fmt.Sprintf(`{"name":"Link %d"}`, number),
+
 		"POST /v1/sites/{site}/erase": `{"visitor":"nobody"}`,
 	}[r.Method+" "+r.Path]
 	if r.Method == "PUT" && r.Path == "/v1/password" && w.user[caller] != nil { // whatever it was changed to before
@@ -355,6 +438,34 @@ func (w *world) good(t *testing.T, r door.Route, caller merchant.Caller) (method
 		w.n.do(&accounts.SetPassword{User: w.user[merchant.Viewer].ID, PasswordHash: w.hash})
 	}
 	return r.Method, path, body
+}
+
+// thing makes what a request about one thing of the site is about: its id, or its
+// name.
+func (w *world) thing(t *testing.T, r door.Route, number int) (id, name string) {
+	t.Helper()
+	site := w.site.ID
+	switch {
+	case strings.Contains(r.Path, "/goals/{id}"):
+		g := w.n.do(&accounts.PutGoal{Site: site, Goal: accounts.GoalDef{Kind: analytics.GoalEvent, Event: fmt.Sprintf("Made %d", number)}}).Goal
+		return fmt.Sprint(g.ID), ""
+	case strings.Contains(r.Path, "/segments/{id}"):
+		s := w.n.do(&accounts.CreateSegment{Site: site, Name: fmt.Sprintf("Made %d", number), Data: `{"filters":[["is","visit:country",["DE"]]]}`}).Segment
+		return fmt.Sprint(s.ID), ""
+	case strings.Contains(r.Path, "/shared-links/{id}"):
+		slug, err := w.n.control.NewSecret()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(w.n.do(&accounts.PutSharedLink{Site: site, Name: fmt.Sprintf("Made %d", number), Slug: slug}).Link.ID), ""
+	case strings.Contains(r.Path, "{property}"):
+		name = fmt.Sprintf("made%d", number)
+		w.n.do(&accounts.ChangeProperties{Site: site, Add: []string{name}})
+	case strings.Contains(r.Path, "{email}"):
+		name = fmt.Sprintf("made%d@example.com", number)
+		w.n.do(&accounts.PutGuest{Site: site, Email: name})
+	}
+	return "1", name
 }
 
 type reply struct {

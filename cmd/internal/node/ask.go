@@ -8,6 +8,7 @@ import (
 	"footfall/analytics/query"
 	"footfall/cluster"
 	"footfall/cluster/rafthost"
+	"footfall/http/readcache"
 	"footfall/persistence"
 )
 
@@ -17,15 +18,47 @@ const askMax = 30 * time.Second
 // asker answers the doors' questions.
 type asker struct{ n *Node }
 
+// reach finds the shard of a site and tells whether it has got as far as after.
+func (a asker) reach(id analytics.SiteID, after analytics.Token) (shard uint16, err error) {
+	shard = cluster.ShardOf(id)
+	if after.Shard == shard && after.Index > a.n.host.Applied(rafthost.Group(shard)) {
+		return 0, analytics.Errorf(analytics.Unavailable, "token: the state it names is not here yet")
+	}
+	return shard, nil
+}
+
 // Ask answers from a state that contains everything up to after.
 func (a asker) Ask(ctx context.Context, id analytics.SiteID, q *query.Question, after analytics.Token) (*query.Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, askMax)
 	defer cancel()
-	shard := cluster.ShardOf(id)
-	if after.Shard == shard && after.Index > a.n.host.Applied(rafthost.Group(shard)) {
-		return nil, analytics.Errorf(analytics.Unavailable, "token: the state it names is not here yet")
+	shard, err := a.reach(id, after)
+	if err != nil {
+		return nil, err
 	}
 	return a.n.sites.Ask(ctx, shard, id, q)
+}
+
+// Look lets f look at a state that contains everything up to after.
+func (a asker) Look(ctx context.Context, id analytics.SiteID, after analytics.Token, f func(context.Context, *query.Picture) error) error {
+	shard, err := a.reach(id, after)
+	if err != nil {
+		return err
+	}
+	return a.n.sites.Look(ctx, shard, id, f)
+}
+
+// Version numbers the data of [from, to) in a state that contains everything up
+// to after.
+func (a asker) Version(ctx context.Context, id analytics.SiteID, from, to int64, after analytics.Token) (version, index uint64, err error) {
+	shard, err := a.reach(id, after)
+	if err != nil {
+		return 0, 0, err
+	}
+	v, err := a.n.sites.View(ctx, shard, id)
+	if err != nil {
+		return 0, 0, err
+	}
+	return v.Version(from, to), v.Index, nil
 }
 
 // FirstEvent gives the time of a site's earliest event in Unix ms.
@@ -39,12 +72,11 @@ func (a asker) FirstEvent(id analytics.SiteID) (int64, bool, error) {
 	return v.First, true, nil
 }
 
-// merchantAsker is the asker without tokens: a dashboard's own views are not
-// waited for.
-type merchantAsker struct{ asker }
+// merchantAsker asks without tokens: a dashboard's own views are not waited for.
+type merchantAsker struct{ *readcache.Cache }
 
 func (a merchantAsker) Ask(ctx context.Context, id analytics.SiteID, q *query.Question) (*query.Answer, error) {
-	return a.asker.Ask(ctx, id, q, analytics.Token{})
+	return a.Cache.Ask(ctx, id, q, analytics.Token{})
 }
 
 // shardLog is the log as the flush cycle of sites sees it.

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"crypto/rand"
+	"os"
 
 	"footfall/analytics"
 	"footfall/analytics/accounts"
@@ -15,9 +16,13 @@ import (
 	"footfall/http/beacon/script"
 	"footfall/http/door"
 	"footfall/http/edge"
+	"footfall/http/export"
 	"footfall/http/merchant"
 	"footfall/http/operator"
 	"footfall/http/partner"
+	"footfall/http/provision"
+	"footfall/http/readcache"
+	"footfall/http/report"
 	"footfall/tracker"
 )
 
@@ -27,9 +32,14 @@ func (n *Node) openDoors(extra func(*Node) []door.Route) error {
 	if err != nil {
 		return err
 	}
+	n.answers = readcache.New(readcache.Options{Source: asker{n}, Metrics: n.set})
+	name, err := os.Hostname()
+	if err != nil {
+		name = "node"
+	}
 	n.merchant = merchant.New(merchant.Options{
 		Accounts:  n.control,
-		Asker:     merchantAsker{asker{n}},
+		Asker:     merchantAsker{n.answers},
 		Live:      n.sites,
 		Drops:     drops{n},
 		Eraser:    eraser{n},
@@ -53,12 +63,39 @@ func (n *Node) openDoors(extra func(*Node) []door.Route) error {
 		perHour = -1 // the door's word for no limit
 	}
 	partners := partner.New(partner.Config{
-		Asker:           asker{n},
+		Asker:           n.answers,
 		Directory:       directory{n.control},
 		First:           asker{n},
 		Clock:           n.clock.Now,
 		RequestsPerHour: perHour,
 		Timeout:         askMax,
+	})
+	provisions := provision.New(provision.Config{
+		Accounts:  n.control,
+		Limited:   partners.Limited,
+		PublicURL: n.cfg.PublicURL,
+		Trusted:   n.cfg.TrustedProxies,
+		Check: func(ctx context.Context, site *analytics.Site, who accounts.Identity, filters any) error {
+			_, err := partners.Filter(ctx, site, who, filters)
+			return err
+		},
+	})
+	reports := report.New(report.Config{
+		Dialect:  partners,
+		Looker:   asker{n},
+		Goals:    directory{n.control},
+		Clock:    n.clock.Now,
+		ServedBy: name,
+		Cache:    n.answers,
+		Timeout:  askMax,
+	})
+	n.exports = export.New(export.Config{
+		Dialect: partners,
+		Looker:  export.Pictures(asker{n}),
+		Clock:   n.clock.Now,
+		Random:  rand.Reader,
+		Logger:  n.logger,
+		Metrics: n.set,
 	})
 	shop, err := merchant.Demo(demo.Files())
 	if err != nil {
@@ -69,18 +106,22 @@ func (n *Node) openDoors(extra func(*Node) []door.Route) error {
 		return err
 	}
 	var routes []door.Route
-	for _, more := range [][]door.Route{beacons.Routes(), script.Routes(tracker.Files()), partners.Routes(), n.merchant.Routes(), shop,
+	for _, more := range [][]door.Route{beacons.Routes(), script.Routes(tracker.Files()), partners.Routes(), provisions.Routes(),
+		reports.Routes(), n.exports.Routes(), n.merchant.Routes(), shop,
 		operator.New(n, n.set).Routes(), extra(n)} {
 		routes = append(routes, more...)
 	}
 	n.edge, err = edge.New(edge.Options{
-		Routes:       routes,
-		Fallback:     files.Dashboard,
-		Auth:         merchant.NewAuthenticator(n.control, accounts.HashOf([]byte(token)), n.clock.Now),
-		Trusted:      n.cfg.TrustedProxies,
-		Metrics:      n.set,
-		Logger:       n.logger,
-		CloseStreams: n.merchant.CloseStreams,
+		Routes:   routes,
+		Fallback: files.Dashboard,
+		Auth:     merchant.NewAuthenticator(n.control, accounts.HashOf([]byte(token)), n.clock.Now),
+		Trusted:  n.cfg.TrustedProxies,
+		Metrics:  n.set,
+		Logger:   n.logger,
+		CloseStreams: func() {
+			n.merchant.CloseStreams()
+			n.exports.CloseStreams()
+		},
 	})
 	return err
 }

@@ -34,7 +34,9 @@ import (
 	"footfall/enrich"
 	"footfall/http/door"
 	"footfall/http/edge"
+	"footfall/http/export"
 	"footfall/http/merchant"
+	"footfall/http/readcache"
 	"footfall/persistence/diskguard"
 	"footfall/persistence/pebblestore"
 	"footfall/persistence/saltfile"
@@ -68,6 +70,8 @@ type Node struct {
 	enrich   *enrich.Enricher
 	edge     *edge.Server
 	merchant *merchant.Handler
+	answers  *readcache.Cache
+	exports  *export.Door
 
 	accounts sync.Mutex // one writing of accounts at a time
 	listener net.Listener
@@ -142,7 +146,8 @@ func (n *Node) openLog() error {
 	if _, err := io.ReadFull(rand.Reader, edgeID[:]); err != nil {
 		return err
 	}
-	n.sites = actors.New(actors.Config{Store: n.store, Log: shardLog{n}, Shards: cluster.Shards, Logger: n.logger, Clock: n.clock.Now})
+	n.sites = actors.New(actors.Config{Store: n.store, Log: shardLog{n}, Shards: cluster.Shards, Logger: n.logger, Clock: n.clock.Now,
+		CacheBytes: cacheBytes(n.cfg.MemoryBudget), BudgetRows: budgetRows})
 	n.router = cluster.NewRouter(cluster.Config{
 		Sites:    n.sites,
 		Notify:   func(shard uint16) { n.host.Notify(rafthost.Group(shard)) },
@@ -361,6 +366,14 @@ func (n *Node) flushControl() error {
 func (n *Node) release() {
 	if n.listener != nil {
 		_ = n.listener.Close()
+	}
+	if n.exports != nil {
+		n.exports.Close()
+	}
+	if n.answers != nil {
+		if err := n.answers.Close(); err != nil {
+			n.logger.Error("close the read cache", "error", err)
+		}
 	}
 	if n.enrich != nil {
 		_ = n.enrich.Close()
