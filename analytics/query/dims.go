@@ -27,6 +27,7 @@ type dim struct {
 	event   func(*session.Layer) []uint32    // nil where few events have a value
 	rare    func(*session.Layer, int) uint32 // of an event, then
 	visit   func(*session.Layer) []uint32
+	named   func(value string) string // what a value is shown and tested as; nil: itself
 }
 
 const (
@@ -78,8 +79,12 @@ func define(d Dimension) (dim, bool) {
 		return visitDim(agentOf, 3, notSet), true
 	case Device, Screen:
 		return visitDim(agentOf, 4, notSet), true
-	case Country, CountryName:
+	case Country:
 		return visitDim(placeOf, 0, notSet), true
+	case CountryName:
+		d := visitDim(placeOf, 0, notSet)
+		d.named = countryName
+		return d, true
 	case Region, RegionName:
 		return visitDim(placeOf, 1, notSet), true
 	case City, CityName:
@@ -138,7 +143,10 @@ func (d *dim) text(s string) string {
 		v, _ := entry.Lookup(s, d.key)
 		return v
 	case d.field >= 0:
-		return entry.Field(s, d.field)
+		s = entry.Field(s, d.field)
+	}
+	if d.named != nil && s != "" {
+		return d.named(s)
 	}
 	return s
 }

@@ -44,6 +44,7 @@ type evaluation struct {
 	wantVisits                           bool
 	wantScroll, wantEngaged, wantRevenue bool
 	scrollGoals                          bool // engagements can count visits
+	engagements                          bool // engagements are looked at
 	wanted                               []int
 	rowsMax                              int
 	shape                                string // of what a day gives, "" if nothing of it is remembered
@@ -52,6 +53,7 @@ type evaluation struct {
 	lasting     *uniques
 	sub         map[Metric]*part
 	lastScrolls map[scrollKey]uint8
+	whole       *block // of all settled days
 }
 
 func (ev *evaluation) has(ms ...Metric) bool {
@@ -65,7 +67,7 @@ func (ev *evaluation) has(ms ...Metric) bool {
 
 func (ev *evaluation) prepare() error {
 	q := ev.q
-	f, err := compile(q.Filter, ev.picture.Days.Lexicon())
+	f, err := compile(q.Filter, ev.picture.Days)
 	if err != nil {
 		return err
 	}
@@ -97,6 +99,7 @@ func (ev *evaluation) prepare() error {
 	ev.wantScroll, ev.wantEngaged = ev.has(ScrollDepth), ev.has(TimeOnPage)
 	ev.wantRevenue = ev.has(TotalRevenue, AverageRevenue)
 	ev.scrollGoals = f.scroll && f.needsEvents() || ev.goalAt >= 0 && slices.ContainsFunc(q.Goals, func(g *Goal) bool { return g.Kind == analytics.GoalScroll })
+	ev.engagements = ev.wantScroll || ev.wantEngaged || ev.scrollGoals
 	ev.needEvents = ev.byEvents || ev.has(Pageviews, Events) || ev.wantScroll || ev.wantEngaged || ev.wantRevenue
 	if ev.rowsMax = q.RowsMax; ev.rowsMax == 0 {
 		ev.rowsMax = RowsMaxDefault
@@ -166,7 +169,7 @@ func (ev *evaluation) newTally() *tally {
 }
 
 // tasksMax is how many pieces a question is cut into at most.
-const tasksMax = 8
+const tasksMax = 4
 
 // run counts everything. Days are worked on apart from each other, because a
 // visitor counts once a day; those whose id lasts are told apart by lasting.
@@ -196,9 +199,18 @@ func (ev *evaluation) run() error {
 			return c.err
 		}
 	}
+	lasts := slices.ContainsFunc(parts, func(c *counting) bool { return c.settled != nil && c.settled.lasts() })
 	for _, c := range parts {
+		if c.settled != nil {
+			if lasts {
+				c.merge(c.settled)
+			} else {
+				ev.whole.days = append(ev.whole.days, ev.keep(c.settled.t))
+			}
+		}
 		ev.take(c)
 	}
+	ev.addWhole()
 	for k, depth := range ev.lastScrolls {
 		ev.total.inc(k.group, nScrollSum, uint64(depth))
 		ev.total.inc(k.group, nScrolls, 1)
@@ -240,7 +252,6 @@ func (ev *evaluation) tooMany() error {
 // counting counts some of the days. Its parts are its own.
 type counting struct {
 	ev       *evaluation
-	filter   *filter
 	goals    []*goalTest
 	goalName []uint32 // of goals, numbers of the lexicon
 	visitVal []*values
@@ -257,14 +268,17 @@ type counting struct {
 	visitorSeq  uint32
 	visitor     uint64
 	hasVisitor  bool
+	entered     bool
+	tup         uint32 // of the visit in hand
 	scrolls     map[scrollKey]uint8
 	lastScrolls map[scrollKey]uint8 // of visitors whose id lasts
 	named       bool                // the visitor in hand is such a one
 
-	err   error
-	one   *counting // for days that are to be remembered, one after the other
-	alone []kept    // what they counted
-	given []*block  // of days that cannot be, because ids in them last
+	err     error
+	one     *counting // for days that are to be remembered, one after the other
+	alone   []kept    // what they counted
+	settled *counting // for days that are to be remembered together
+	given   []*block  // of days that cannot be, because ids in them last
 }
 
 // kept is what one day counted.
@@ -284,7 +298,7 @@ type scrollKey struct {
 
 func (ev *evaluation) counting() *counting {
 	lex := ev.picture.Days.Lexicon()
-	c := &counting{ev: ev, filter: ev.filter.clone(), t: ev.newTally(), lasting: newUniques(uniquesMax), scrolls: map[scrollKey]uint8{}}
+	c := &counting{ev: ev, t: ev.newTally(), lasting: newUniques(uniquesMax), scrolls: map[scrollKey]uint8{}}
 	for _, d := range ev.visitDim {
 		c.visitVal = append(c.visitVal, newValues(d, lex))
 	}
@@ -293,7 +307,7 @@ func (ev *evaluation) counting() *counting {
 	}
 	if ev.goalAt >= 0 {
 		for _, g := range ev.q.Goals {
-			c.goals = append(c.goals, newGoalTest(g))
+			c.goals = append(c.goals, newGoalTest(g, len(ev.filter.goals)+len(c.goals)))
 			c.goalName = append(c.goalName, lex.ID(g.Name))
 		}
 	}
@@ -303,6 +317,15 @@ func (ev *evaluation) counting() *counting {
 // pieces counts days, those to be remembered each by itself.
 func (c *counting) pieces(days []piece) error {
 	for _, p := range days {
+		if p.settled {
+			if c.settled == nil {
+				c.settled = c.apart()
+			}
+			if err := c.settled.day(p.day); err != nil {
+				return err
+			}
+			continue
+		}
 		if p.key == "" {
 			if err := c.day(p.day); err != nil {
 				return err
@@ -310,9 +333,7 @@ func (c *counting) pieces(days []piece) error {
 			continue
 		}
 		if c.one == nil {
-			one := *c // shares the memories of texts
-			one.t, one.lasting, one.seen, one.lastScrolls = c.ev.newTally(), newUniques(uniquesMax), nil, nil
-			c.one = &one
+			c.one = c.apart()
 		}
 		one := c.one
 		one.t.reset()
@@ -321,16 +342,8 @@ func (c *counting) pieces(days []piece) error {
 		if err := one.day(p.day); err != nil {
 			return err
 		}
-		if one.lasting.n > 0 || one.lastScrolls != nil {
-			moved := c.t.merge(one.t, nil)
-			c.lasting.merge(one.lasting, moved)
-			for k, depth := range one.lastScrolls {
-				if c.lastScrolls == nil {
-					c.lastScrolls = map[scrollKey]uint8{}
-				}
-				k.group = moved[k.group]
-				c.lastScrolls[k] = max(c.lastScrolls[k], depth)
-			}
+		if one.lasts() {
+			c.merge(one)
 			c.given = append(c.given, p.block)
 			one.lasting, one.lastScrolls = newUniques(uniquesMax), nil
 			continue
@@ -342,6 +355,32 @@ func (c *counting) pieces(days []piece) error {
 		c.alone = append(c.alone, kept{t, p.block})
 	}
 	return nil
+}
+
+// apart gives a counting beside this one that shares the memories of texts.
+func (c *counting) apart() *counting {
+	x := *c
+	x.t, x.lasting, x.seen, x.lastScrolls = c.ev.newTally(), newUniques(uniquesMax), nil, nil
+	x.one, x.settled, x.alone, x.given = nil, nil, nil, nil
+	x.visitSeq, x.visitorSeq, x.hasVisitor = 0, 0, false
+	return &x
+}
+
+// lasts tells whether visitors were seen whose id lasts: they are told apart over
+// the whole range, so what was counted cannot be remembered.
+func (c *counting) lasts() bool { return c.lasting.n > 0 || c.lastScrolls != nil }
+
+// merge adds what x counted.
+func (c *counting) merge(x *counting) {
+	moved := c.t.merge(x.t, nil)
+	c.lasting.merge(x.lasting, moved)
+	for k, depth := range x.lastScrolls {
+		if c.lastScrolls == nil {
+			c.lastScrolls = map[scrollKey]uint8{}
+		}
+		k.group = moved[k.group]
+		c.lastScrolls[k] = max(c.lastScrolls[k], depth)
+	}
 }
 
 // day counts the visits of one day.
@@ -375,35 +414,32 @@ func (c *counting) run(l *session.Layer, first, end int) {
 	for _, v := range c.eventVal {
 		v.upTo(n)
 	}
-	for _, g := range c.goals {
-		g.upTo(n)
-	}
-	r := c.filter.row(l, ev.q.From, ev.q.To)
-	visitOnly := !c.filter.needsEvents() // the filter says the same of all events of a visit
+	r := ev.filter.row(l, ev.q.From, ev.q.To)
+	r.goals(c.goals, n)
 	for i := first; i < end; i++ {
-		if l.Start[i] >= ev.q.To || l.Last[i] < ev.q.From || l.Hides(i) {
+		if l.Last[i] < ev.q.From || l.Start[i] >= ev.q.To && (!ev.engagements || l.Begins(i) >= ev.q.To) || l.Hides(i) {
 			continue
 		}
 		r.visit(i)
-		if visitOnly && !c.filter.matchVisit(r) {
+		if !r.matchVisit() {
 			continue
 		}
-		c.enter(l, i)
-		var tup uint32
-		if len(c.visitVal) > 0 {
-			tup = c.visitTuple(l, i)
-		}
+		c.entered = false
 		if ev.wantVisits && !ev.byEvents {
-			c.countVisit(l, i, tup)
+			c.countVisit(l, i)
 		}
 		if ev.needEvents {
-			c.countEvents(r, tup, visitOnly)
+			c.countEvents(r)
 		}
 	}
 }
 
-// enter notes which visit, and whose, is in hand.
+// enter notes, once, which visit is in hand, and whose.
 func (c *counting) enter(l *session.Layer, i int) {
+	if c.entered {
+		return
+	}
+	c.entered = true
 	c.visitSeq++
 	if !c.hasVisitor || l.Visitor[i] != c.visitor {
 		c.endVisitor()
@@ -411,6 +447,9 @@ func (c *counting) enter(l *session.Layer, i int) {
 		c.visitorSeq++
 	}
 	c.named = c.ev.q.Lasting || l.Flags[i]&column.Named != 0
+	if len(c.visitVal) > 0 {
+		c.tup = c.visitTuple(l, i)
+	}
 }
 
 func (c *counting) endVisitor() {
@@ -467,12 +506,13 @@ func (c *counting) bucket(t int64) int32 {
 func (c *counting) clamp(t int64) int64 { return max(c.ev.q.From, min(t, c.ev.q.To-1)) }
 
 // countVisit counts a whole visit where the question is not about events.
-func (c *counting) countVisit(l *session.Layer, i int, tup uint32) {
-	if l.LastEvent[i] < c.ev.q.From || l.Views[i]+l.Customs[i] == 0 {
+func (c *counting) countVisit(l *session.Layer, i int) {
+	if l.LastEvent[i] < c.ev.q.From || l.Start[i] >= c.ev.q.To || l.Views[i]+l.Customs[i] == 0 {
 		return
 	}
+	c.enter(l, i)
 	last := c.bucket(c.clamp(l.LastEvent[i]))
-	g := c.group(last, tup, 0)
+	g := c.group(last, c.tup, 0)
 	c.countWhole(g)
 	c.countSession(g, l, i)
 	c.countDuration(g, l, i)
@@ -480,7 +520,7 @@ func (c *counting) countVisit(l *session.Layer, i int, tup uint32) {
 		return
 	}
 	for b := c.bucket(c.clamp(l.Start[i])); b < last; b++ {
-		g := c.group(b, tup, 0)
+		g := c.group(b, c.tup, 0)
 		c.countWhole(g)
 		c.countSession(g, l, i)
 	}
@@ -515,24 +555,24 @@ func (c *counting) countDuration(g uint32, l *session.Layer, i int) {
 	c.t.inc(g, nDurationMS, uint64(l.LastEvent[i]-l.Start[i]))
 }
 
-// countEvents counts the events in the range of the visit in hand. matched says
-// that the filter holds for all of them.
-func (c *counting) countEvents(r *row, tup uint32, matched bool) {
+// countEvents counts the matching events in the range of the visit in hand.
+func (c *counting) countEvents(r *row) {
 	ev, l := c.ev, r.l
+	matched := !ev.filter.needsEvents()
 	from, to := ev.q.From, ev.q.To
-	engagements := ev.wantScroll || ev.wantEngaged || ev.scrollGoals
 	for e, end := int(l.FirstEvent[r.i]), int(l.FirstEvent[r.i+1]); e < end; e++ {
 		at := l.At[e]
 		if at < from || at >= to {
 			continue
 		}
 		kind := analytics.Kind(l.Kind[e] & column.KindMask)
-		if kind == analytics.Engagement && !engagements {
+		if kind == analytics.Engagement && !ev.engagements {
 			continue
 		}
-		if !matched && !c.filter.matchEvent(r, e) {
+		if !matched && !r.matchEvent(e) {
 			continue
 		}
+		c.enter(l, r.i)
 		bucket := c.bucket(at)
 		var ids tuple
 		for k, v := range c.eventVal {
@@ -543,13 +583,13 @@ func (c *counting) countEvents(r *row, tup uint32, matched bool) {
 			}
 		}
 		if c.goals == nil {
-			c.countEvent(r, e, kind, bucket, tup, c.t.events.of(ids), r.scrolled && !matched)
+			c.countEvent(r, e, kind, bucket, c.t.events.of(ids), r.scrolled && !matched)
 			continue
 		}
 		for k, g := range c.goals {
-			if g.reached(c.filter.lex, l, e) {
+			if r.reached(g, e) {
 				ids[len(c.eventVal)] = c.goalName[k]
-				c.countEvent(r, e, kind, bucket, tup, c.t.events.of(ids), g.Kind == analytics.GoalScroll)
+				c.countEvent(r, e, kind, bucket, c.t.events.of(ids), g.Kind == analytics.GoalScroll)
 			}
 		}
 	}
@@ -557,18 +597,18 @@ func (c *counting) countEvents(r *row, tup uint32, matched bool) {
 
 // countEvent counts one event in one group. An engagement that scrolled far
 // enough to reach a goal brings its visit.
-func (c *counting) countEvent(r *row, e int, kind analytics.Kind, bucket int32, tup, evt uint32, scrolled bool) {
+func (c *counting) countEvent(r *row, e int, kind analytics.Kind, bucket int32, evt uint32, scrolled bool) {
 	ev, l := c.ev, r.l
 	if kind == analytics.Engagement {
 		if ev.wantScroll || ev.wantEngaged {
-			c.countEngagement(c.group(bucket, tup, evt), l, e)
+			c.countEngagement(c.group(bucket, c.tup, evt), l, e)
 		}
 		if scrolled && ev.wantVisits {
-			c.countMatched(c.group(bucket, tup, evt), r, tup, evt)
+			c.countMatched(c.group(bucket, c.tup, evt), r, evt)
 		}
 		return
 	}
-	g := c.group(bucket, tup, evt)
+	g := c.group(bucket, c.tup, evt)
 	row := c.t.counts[int(g)*c.t.stride:][:c.t.stride]
 	row[c.t.place[nEvents]]++
 	if kind == analytics.Pageview {
@@ -579,17 +619,17 @@ func (c *counting) countEvent(r *row, e int, kind analytics.Kind, bucket int32, 
 		}
 	}
 	if ev.wantRevenue && l.Revenue(e) != 0 {
-		currency, amount := entry.Money(c.filter.lex.Text(l.Revenue(e)))
+		currency, amount := entry.Money(ev.filter.lex.Text(l.Revenue(e)))
 		c.t.pay(g, currency, amount, 1)
 	}
 	if ev.byEvents && ev.wantVisits {
-		c.countMatched(g, r, tup, evt)
+		c.countMatched(g, r, evt)
 	}
 }
 
 // countMatched counts the visit of a matching event, once in its group. Figures
 // of the whole visit count in its last bucket only.
-func (c *counting) countMatched(g uint32, r *row, tup, evt uint32) {
+func (c *counting) countMatched(g uint32, r *row, evt uint32) {
 	s := &c.seen[g]
 	if s.visit == c.visitSeq {
 		return
@@ -601,7 +641,7 @@ func (c *counting) countMatched(g uint32, r *row, tup, evt uint32) {
 		c.countDuration(g, r.l, r.i)
 		return
 	}
-	whole := c.group(c.bucket(c.clamp(r.l.LastEvent[r.i])), tup, evt)
+	whole := c.group(c.bucket(c.clamp(r.l.LastEvent[r.i])), c.tup, evt)
 	if s := &c.seen[whole]; s.session != c.visitSeq {
 		s.session = c.visitSeq
 		c.countSession(whole, r.l, r.i)

@@ -2,22 +2,25 @@ package query
 
 import (
 	"strings"
+	"sync/atomic"
 
 	"footfall/analytics"
 	"footfall/analytics/column"
 	"footfall/analytics/session"
 )
 
-// filter is a filter tree compiled for the texts of one lexicon. It remembers
-// what came of each text, so it must not be used concurrently: see clone.
+// filter is a filter tree compiled for the texts of one lexicon. Safe for
+// concurrent use.
 type filter struct {
-	root   *node
+	visits []*node // what must hold of the visit
+	each   []*node // what must hold of an event besides
+	quick  *leaf   // the only one of each, if it is on a column of events
 	leaves []*leaf
+	goals  []*goalTest
 	done   int  // number of HasDone nodes
-	events bool // there are conditions on events outside of HasDone
 	scroll bool // and a goal of scrolling among them, or in a HasDone
 	lex    *session.Lexicon
-	f      *Filter
+	days   DaySource
 }
 
 // node is a filter compiled for evaluation.
@@ -26,7 +29,8 @@ type node struct {
 	children []*node
 	leaf     *leaf
 	goals    []*goalTest
-	done     int // number of a HasDone
+	done     int  // number of a HasDone
+	events   bool // there are conditions on events in it, outside of HasDone
 }
 
 // leaf tests one dimension.
@@ -36,62 +40,72 @@ type leaf struct {
 	f      *Filter
 	set    map[string]bool // of Is
 	folded []string        // of Contains, lower case when Fold
-	memo   verdicts
+	memo   *verdicts
+	place  int // among the leaves
 }
 
-// verdicts holds what came of each text of a lexicon: 0 not looked at, 1 false,
-// 2 true.
-type verdicts []uint8
-
-// upTo makes room for n texts.
-func (v *verdicts) upTo(n int) {
-	if len(*v) < n {
-		*v = append(*v, make([]uint8, n-len(*v)+n/8)...)
-	}
-}
-
-func compile(f *Filter, lex *session.Lexicon) (*filter, error) {
-	c := &filter{lex: lex, f: f}
+func compile(f *Filter, days DaySource) (*filter, error) {
+	c := &filter{lex: days.Lexicon(), days: days}
 	if f == nil {
 		return c, nil
 	}
 	var err error
-	c.root, err = c.build(f, false)
-	return c, err
+	root, err := c.build(f)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range root.conjuncts() {
+		if n.events {
+			c.each = append(c.each, n)
+		} else {
+			c.visits = append(c.visits, n)
+		}
+	}
+	if len(c.each) == 1 && c.each[0].leaf != nil && c.each[0].leaf.dim.event != nil {
+		c.quick = c.each[0].leaf
+	}
+	return c, nil
 }
 
-// clone gives a filter of its own for another goroutine.
-func (c *filter) clone() *filter {
-	d, _ := compile(c.f, c.lex) // it did before
-	return d
+// conjuncts gives the conditions that must all hold.
+func (n *node) conjuncts() []*node {
+	if n.op != And {
+		return []*node{n}
+	}
+	var out []*node
+	for _, ch := range n.children {
+		out = append(out, ch.conjuncts()...)
+	}
+	return out
 }
 
-func (c *filter) needsEvents() bool { return c.events }
+func (c *filter) needsEvents() bool { return len(c.each) > 0 }
 
-func (c *filter) build(f *Filter, inside bool) (*node, error) {
+func (c *filter) build(f *Filter) (*node, error) {
 	n := &node{op: f.Op}
 	switch f.Op {
 	case HasDone:
 		n.done = c.done
 		c.done++
-		inside = true
 		fallthrough
 	case And, Or, Not:
 		for _, ch := range f.Children {
-			x, err := c.build(ch, inside)
+			x, err := c.build(ch)
 			if err != nil {
 				return nil, err
 			}
 			n.children = append(n.children, x)
+			n.events = n.events || x.events && f.Op != HasDone
 		}
 		return n, nil
 	case Reached:
 		for _, g := range f.Goals {
-			t := newGoalTest(g)
+			t := newGoalTest(g, len(c.goals))
+			c.goals = append(c.goals, t)
 			n.goals = append(n.goals, t)
 			c.scroll = c.scroll || g.Kind == analytics.GoalScroll
 		}
-		c.events = c.events || !inside
+		n.events = true
 		return n, nil
 	}
 	d, ok := define(f.Dim)
@@ -106,11 +120,17 @@ func (c *filter) build(f *Filter, inside bool) (*node, error) {
 		l.set[v] = true
 		l.folded = append(l.folded, v)
 	}
+	l.place = len(c.leaves)
 	c.leaves = append(c.leaves, l)
-	if d.scope == eventScope && !inside {
-		c.events = true
+	n.events = d.scope == eventScope
+	k := "leaf " + string(appendFilter(nil, f))
+	if v, ok := c.days.Recall(k); ok {
+		l.memo = v.(*verdicts)
+	} else {
+		l.memo = newVerdicts(c.lex.Len())
+		l.known(c.lex)
+		c.days.Remember(k, l.memo, 4*c.lex.Len()+len(k))
 	}
-	l.known(c.lex)
 	n.leaf = l
 	return n, nil
 }
@@ -121,20 +141,20 @@ func (l *leaf) known(lex *session.Lexicon) {
 	if l.f.Op != Is || l.f.Fold || l.dim.field >= 0 || l.dim.key != "" {
 		return
 	}
-	no, yes := uint8(1), uint8(2)
+	no, yes := isFalse, isTrue
 	if l.f.Negated {
 		no, yes = yes, no
 	}
-	l.memo = make(verdicts, lex.Len())
-	for i := range l.memo {
-		l.memo[i] = no
+	memo := l.memo.upTo(0)
+	for i := range memo {
+		memo[i].Store(no)
 	}
 	for v := range l.set {
-		if id, ok := lex.Find(v); ok && int(id) < len(l.memo) {
-			l.memo[id] = yes
+		if id, ok := lex.Find(v); ok && int(id) < len(memo) {
+			memo[id].Store(yes)
 		}
 	}
-	l.memo[0] = 0 // what is missing has rules of its own
+	memo[0].Store(notTested) // what is missing has rules of its own
 }
 
 // holds tests one value; "" is a missing one.
@@ -173,19 +193,17 @@ func (l *leaf) holds(s string) bool {
 	return !match
 }
 
-func (l *leaf) test(lex *session.Lexicon, n uint32) bool {
-	switch l.memo[n] {
-	case 1:
-		return false
-	case 2:
-		return true
+// test tells what holds says of text n, which it asks once.
+func (l *leaf) test(lex *session.Lexicon, memo []atomic.Uint32, n uint32) bool {
+	v := memo[n].Load()
+	if v == notTested {
+		v = isFalse
+		if l.holds(l.dim.text(lex.Text(n))) {
+			v = isTrue
+		}
+		memo[n].Store(v)
 	}
-	l.memo[n] = 1
-	if l.holds(l.dim.text(lex.Text(n))) {
-		l.memo[n] = 2
-		return true
-	}
-	return false
+	return v == isTrue
 }
 
 // row is what a filter sees: a visit of a layer, and an event of it.
@@ -197,6 +215,11 @@ type row struct {
 	e        int // event
 	// done says of each HasDone what came of it for this visit: 0 not looked at.
 	done []uint8
+	// Of the leaves and the goals, what came of each text there is.
+	memos [][]atomic.Uint32
+	texts [][]atomic.Uint32
+	props [][]atomic.Uint32
+	quick []uint32 // column of the filter's only condition on events
 	// scrolled says that the event in hand reached a goal of scrolling.
 	scrolled bool
 	inside   bool // in a HasDone
@@ -206,22 +229,20 @@ type row struct {
 // row begins with a layer, whose texts are all in the lexicon by now.
 func (c *filter) row(l *session.Layer, from, to int64) *row {
 	n := c.lex.Len()
+	r := &row{c: c, l: l, from: from, to: to, done: make([]uint8, c.done)}
 	for _, x := range c.leaves {
-		x.memo.upTo(n)
+		r.memos = append(r.memos, x.memo.upTo(n))
 	}
-	c.goalsUpTo(c.root, n)
-	return &row{c: c, l: l, from: from, to: to, done: make([]uint8, c.done)}
+	r.goals(c.goals, n)
+	if c.quick != nil {
+		r.quick = c.quick.dim.event(l)
+	}
+	return r
 }
 
-func (c *filter) goalsUpTo(x *node, n int) {
-	if x == nil {
-		return
-	}
-	for _, g := range x.goals {
-		g.upTo(n)
-	}
-	for _, ch := range x.children {
-		c.goalsUpTo(ch, n)
+func (r *row) goals(goals []*goalTest, n int) {
+	for _, g := range goals {
+		r.texts, r.props = append(r.texts, g.text.upTo(n)), append(r.props, g.props.upTo(n))
 	}
 }
 
@@ -230,16 +251,28 @@ func (r *row) visit(i int) {
 	clear(r.done)
 }
 
-// matchVisit evaluates a tree without conditions on events.
-func (c *filter) matchVisit(r *row) bool { return c.root == nil || r.match(c.root) }
-
-// matchEvent evaluates the tree for an event of the visit in hand.
-func (c *filter) matchEvent(r *row, e int) bool {
-	if c.root == nil {
-		return true
+// matchVisit evaluates the conditions on the visit in hand.
+func (r *row) matchVisit() bool {
+	for _, n := range r.c.visits {
+		if !r.match(n) {
+			return false
+		}
 	}
+	return true
+}
+
+// matchEvent evaluates the others for an event of it.
+func (r *row) matchEvent(e int) bool {
 	r.e, r.scrolled = e, false
-	return r.match(c.root)
+	if q := r.c.quick; q != nil {
+		return q.test(r.c.lex, r.memos[q.place], r.quick[e])
+	}
+	for _, n := range r.c.each {
+		if !r.match(n) {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *row) match(n *node) bool {
@@ -262,7 +295,7 @@ func (r *row) match(n *node) bool {
 		return !r.match(n.children[0])
 	case Reached:
 		for _, g := range n.goals {
-			if g.reached(r.c.lex, r.l, r.e) {
+			if r.reached(g, r.e) {
 				if g.Kind == analytics.GoalScroll {
 					if r.inside {
 						r.within = true
@@ -279,15 +312,15 @@ func (r *row) match(n *node) bool {
 	}
 	l := n.leaf
 	if l.dim.scope == visitScope {
-		return l.test(r.c.lex, l.dim.visit(r.l)[r.i])
+		return l.test(r.c.lex, r.memos[l.place], l.dim.visit(r.l)[r.i])
 	}
 	if l.name == EventName && analytics.Kind(r.l.Kind[r.e]&column.KindMask) == analytics.Engagement {
 		return true // engagements have no name of their own: conditions on it hold
 	}
 	if l.dim.event != nil {
-		return l.test(r.c.lex, l.dim.event(r.l)[r.e])
+		return l.test(r.c.lex, r.memos[l.place], l.dim.event(r.l)[r.e])
 	}
-	return l.test(r.c.lex, l.dim.rare(r.l, r.e))
+	return l.test(r.c.lex, r.memos[l.place], l.dim.rare(r.l, r.e))
 }
 
 // hasDone tells whether the visit has an event in the range for which the child
@@ -318,32 +351,30 @@ func (r *row) hasDone(n *node) bool {
 	return r.done[n.done] == 2
 }
 
-// goalTest tests events on a goal, remembering what came of each text.
+// goalTest tests events on a goal, remembering what came of each text. Safe for
+// concurrent use.
 type goalTest struct {
 	*Goal
-	text  verdicts // of name or page
-	props verdicts
+	text  *verdicts // of name or page
+	props *verdicts
+	place int // among the goals of a row
 }
 
-func newGoalTest(g *Goal) *goalTest { return &goalTest{Goal: g} }
-
-func (g *goalTest) upTo(n int) {
-	g.text.upTo(n)
-	if len(g.Props) > 0 {
-		g.props.upTo(n)
-	}
+func newGoalTest(g *Goal, place int) *goalTest {
+	return &goalTest{Goal: g, text: newVerdicts(0), props: newVerdicts(0), place: place}
 }
 
 // reached tells whether event e reaches the goal. Engagements reach goals of
 // scrolling, and those of pages they are about: they count nothing there but
 // time and depth.
-func (g *goalTest) reached(lex *session.Lexicon, l *session.Layer, e int) bool {
+func (r *row) reached(g *goalTest, e int) bool {
+	l := r.l
 	kind := analytics.Kind(l.Kind[e] & column.KindMask)
 	var n uint32
 	switch g.Kind {
 	case analytics.GoalEvent:
 		if kind == analytics.Pageview && g.Event == analytics.NamePageview {
-			return len(g.Props) == 0 || g.conditions(lex, l, e)
+			return len(g.Props) == 0 || r.conditions(g, e)
 		}
 		if kind != analytics.Custom {
 			return false
@@ -360,28 +391,30 @@ func (g *goalTest) reached(lex *session.Lexicon, l *session.Layer, e int) bool {
 		}
 		n = l.Page[e]
 	}
-	if g.text[n] == 0 {
-		g.text[n] = 1
-		s := lex.Text(n)
+	v := r.texts[g.place][n].Load()
+	if v == notTested {
+		v = isFalse
+		s := r.c.lex.Text(n)
 		if g.Kind == analytics.GoalEvent && s == g.Event || g.Kind != analytics.GoalEvent && g.matchesPage(s) {
-			g.text[n] = 2
+			v = isTrue
 		}
+		r.texts[g.place][n].Store(v)
 	}
-	if g.text[n] == 1 {
-		return false
-	}
-	return len(g.Props) == 0 || g.conditions(lex, l, e)
+	return v == isTrue && (len(g.Props) == 0 || r.conditions(g, e))
 }
 
-func (g *goalTest) conditions(lex *session.Lexicon, l *session.Layer, e int) bool {
-	p := l.Props(e)
-	if g.props[p] == 0 {
-		g.props[p] = 1
-		if g.meets(lex.Text(p)) {
-			g.props[p] = 2
+// conditions tells whether the properties of event e meet those of the goal.
+func (r *row) conditions(g *goalTest, e int) bool {
+	p := r.l.Props(e)
+	v := r.props[g.place][p].Load()
+	if v == notTested {
+		v = isFalse
+		if g.meets(r.c.lex.Text(p)) {
+			v = isTrue
 		}
+		r.props[g.place][p].Store(v)
 	}
-	return g.props[p] == 2
+	return v == isTrue
 }
 
 // swap copies a tree with dimensions replaced.

@@ -124,6 +124,8 @@ type piece struct {
 	span
 	key   string // "" if it is not
 	block *block
+	// settled says that it is to be remembered, together with all others that are.
+	settled bool
 }
 
 // block is the settled days of one block, and the sum to be remembered of them.
@@ -136,6 +138,23 @@ type block struct {
 // recall adds what is remembered to the total, and gives what has to be counted.
 func (ev *evaluation) recall(spans []span) []piece {
 	var out []piece
+	whole := ev.wholeKey(spans)
+	if t, ok := ev.picture.Days.Recall(whole); ok {
+		ev.add(t.(*tally))
+		for _, s := range spans {
+			if !ev.settled(s) {
+				out = append(out, piece{span: s})
+			}
+		}
+		return out
+	}
+	ev.whole = &block{key: whole}
+	if ev.q.Filter != nil { // a filter is hardly ever asked for again with another range
+		for _, s := range spans {
+			out = append(out, piece{span: s, settled: ev.settled(s)})
+		}
+		return out
+	}
 	for len(spans) > 0 {
 		n := 1
 		for n < len(spans) && spans[n].day/blockDays == spans[0].day/blockDays {
@@ -145,6 +164,18 @@ func (ev *evaluation) recall(spans []span) []piece {
 		spans = spans[n:]
 	}
 	return out
+}
+
+// wholeKey names the sum over all settled days.
+func (ev *evaluation) wholeKey(spans []span) string {
+	k := append(make([]byte, 0, len(ev.shape)+12*len(spans)+1), ev.shape...)
+	for _, s := range spans {
+		if ev.settled(s) {
+			k = binary.LittleEndian.AppendUint32(k, uint32(s.day))
+			k = binary.LittleEndian.AppendUint64(k, s.version)
+		}
+	}
+	return string(append(k, '*'))
 }
 
 func (ev *evaluation) recallBlock(out []piece, spans []span) []piece {
@@ -158,13 +189,13 @@ func (ev *evaluation) recallBlock(out []piece, spans []span) []piece {
 		}
 		k := append(make([]byte, 0, len(ev.shape)+16), ev.shape...)
 		k = binary.LittleEndian.AppendUint32(k, uint32(s.day))
-		k = binary.LittleEndian.AppendUint64(k, ev.picture.View.Version(s.first, s.first+column.DayMS))
+		k = binary.LittleEndian.AppendUint64(k, s.version)
 		keys = append(keys, string(k))
 		sum = append(sum, k[len(ev.shape):]...)
 	}
 	bl.key = string(append(sum, '+'))
 	if t, ok := ev.picture.Days.Recall(bl.key); ok {
-		ev.add(t.(*tally))
+		ev.whole.days = append(ev.whole.days, t.(*tally))
 		return slices.AppendSeq(out, func(yield func(piece) bool) {
 			for i, s := range spans {
 				if keys[i] == "" && !yield(piece{span: s}) {
@@ -199,23 +230,40 @@ func (ev *evaluation) addBlock(bl *block) {
 	if len(bl.days) == 0 {
 		return
 	}
-	if len(bl.days) == 1 {
-		ev.add(bl.days[0])
-		return
+	if sum := ev.sum(bl); sum != nil {
+		ev.whole.days = append(ev.whole.days, sum)
 	}
-	sum := ev.newTally()
-	for _, t := range bl.days {
-		sum.merge(t, nil)
+}
+
+// sum adds up the tallies of a block and remembers the result; nil if it has too
+// many rows.
+func (ev *evaluation) sum(bl *block) *tally {
+	sum := bl.days[0]
+	if len(bl.days) > 1 {
+		sum = ev.newTally()
+		for _, t := range bl.days {
+			sum.merge(t, nil)
+		}
+		if sum.full {
+			ev.total.full = true
+			return nil
+		}
+		sum = sum.frozen()
 	}
-	if sum.full {
-		ev.total.full = true
-		return
-	}
-	sum = sum.frozen()
 	if n := sum.bytes() + len(bl.key); n <= memoBytesMax {
 		ev.picture.Days.Remember(bl.key, sum, n)
 	}
-	ev.add(sum)
+	return sum
+}
+
+// addWhole adds all that was remembered or is to be.
+func (ev *evaluation) addWhole() {
+	if ev.whole == nil || len(ev.whole.days) == 0 {
+		return
+	}
+	if sum := ev.sum(ev.whole); sum != nil {
+		ev.add(sum)
+	}
 }
 
 // bucketAt finds the bucket that begins at a minute, as remembered tallies name

@@ -61,13 +61,13 @@ func (c *current) next(v Visit) bool {
 // filter f counts: active in the range by more than an engagement and, if f has
 // conditions on events, with such an event that matches. Otherwise it is as Scan.
 func (p *Picture) scanVisits(ctx context.Context, from, to int64, f *Filter, fn func(v Visit) error) error {
-	c, err := compile(f, p.Days.Lexicon())
+	c, err := compile(f, p.Days)
 	if err != nil {
 		return err
 	}
 	byEvents := c.needsEvents()
 	return p.Scan(ctx, from, to, f, func(v Visit, events []int) error {
-		if v.Layer.LastEvent[v.I] < from || byEvents && !anyCounted(v.Layer, events) {
+		if v.Layer.LastEvent[v.I] < from || v.Layer.Start[v.I] >= to || byEvents && !anyCounted(v.Layer, events) {
 			return nil
 		}
 		return fn(v)

@@ -68,14 +68,18 @@ type span struct {
 	day         int32
 	first, last int64
 	rows        int // of events and visits filed there, about
+	version     uint64
 }
 
 // spans lists the days whose visits can be active in [from, to), ascending.
 func (p *Picture) spans(from, to int64) []span {
 	days := p.View.Days
 	var out []span
+	versions := p.View.DayVersions()
 	latest := make([]int64, len(days)) // activity of what is filed under a day
+	ahead := int32(0)                  // how many days later visits can be filed that begin in a day
 	for i := range days {
+		ahead = max(ahead, days[i].Day-column.DayOf(days[i].Start))
 		latest[i] = days[i].Last
 		for j := range days[i].Filed {
 			latest[i] = max(latest[i], days[i].Filed[j].Last)
@@ -83,7 +87,8 @@ func (p *Picture) spans(from, to int64) []span {
 	}
 	for i := range days {
 		d := &days[i]
-		s := span{day: d.Day, first: int64(d.Day) * column.DayMS, last: latest[i]}
+		begin := int64(d.Day) * column.DayMS
+		s := span{day: d.Day, first: min(begin, max(d.Start, begin-analytics.VisitGapMS)), last: latest[i], version: versions[i]}
 		if s.first >= to {
 			break
 		}
@@ -94,7 +99,7 @@ func (p *Picture) spans(from, to int64) []span {
 			s.rows += d.Filed[j].Rows
 		}
 		end := int64(d.Day+1) * column.DayMS
-		for k := i + 1; k < len(days); k++ { // visits that late events moved to an earlier start
+		for k := i + 1; k < len(days) && days[k].Day <= d.Day+ahead; k++ { // visits that late events moved to an earlier start
 			if days[k].Start < end {
 				s.last = max(s.last, latest[k])
 			}
@@ -155,7 +160,7 @@ func (p *Picture) fan(ctx context.Context, rows, n int, task func(i int)) error 
 }
 
 func (p *Picture) scan(ctx context.Context, spans []span, from, to int64, f *Filter, fn func(v Visit, events []int) error) error {
-	c, err := compile(f, p.Days.Lexicon())
+	c, err := compile(f, p.Days)
 	if err != nil {
 		return err
 	}
@@ -168,20 +173,20 @@ func (p *Picture) scan(ctx context.Context, spans []span, from, to int64, f *Fil
 		err = d.Runs(func(l *session.Layer, first, end int) error {
 			row := c.row(l, from, to)
 			for i := first; i < end; i++ {
-				if l.Start[i] >= to || l.Last[i] < from || l.Hides(i) {
+				if l.Last[i] < from || l.Start[i] >= to && l.Begins(i) >= to || l.Hides(i) {
 					continue
 				}
 				row.visit(i)
-				if !c.needsEvents() && !c.matchVisit(row) {
+				if !row.matchVisit() {
 					continue
 				}
 				events = events[:0]
 				for e := int(l.FirstEvent[i]); e < int(l.FirstEvent[i+1]); e++ {
-					if l.At[e] >= from && l.At[e] < to && (!c.needsEvents() || c.matchEvent(row, e)) {
+					if l.At[e] >= from && l.At[e] < to && (!c.needsEvents() || row.matchEvent(e)) {
 						events = append(events, e)
 					}
 				}
-				if len(events) == 0 && c.needsEvents() || l.LastEvent[i] < from && len(events) == 0 {
+				if len(events) == 0 && (c.needsEvents() || l.LastEvent[i] < from || l.Start[i] >= to) {
 					continue
 				}
 				if err := fn(Visit{d, l, i}, events); err != nil {

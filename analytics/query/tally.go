@@ -207,13 +207,24 @@ func (t *tally) room() bool {
 func (t *tally) add(k key) uint32 {
 	t.keys = append(t.keys, k)
 	n := len(t.counts)
-	if n+t.stride <= cap(t.counts) {
-		t.counts = t.counts[:n+t.stride]
-		clear(t.counts[n:])
-	} else {
-		t.counts = append(t.counts, make([]uint64, t.stride)...)
+	if n+t.stride > cap(t.counts) {
+		t.reserve(max(64, len(t.keys)))
 	}
+	t.counts = t.counts[:n+t.stride]
+	clear(t.counts[n:])
 	return uint32(len(t.keys) - 1)
+}
+
+// reserve makes room for n groups more.
+func (t *tally) reserve(n int) {
+	if need := len(t.counts) + n*t.stride; need > cap(t.counts) {
+		counts := make([]uint64, len(t.counts), need)
+		copy(counts, t.counts)
+		t.counts = counts
+		keys := make([]key, len(t.keys), len(t.keys)+n)
+		copy(keys, t.keys)
+		t.keys = keys
+	}
 }
 
 func (t *tally) grow() {
@@ -256,6 +267,9 @@ func (t *tally) pay(g uint32, currency string, amount, count int64) {
 // bucket translates. moved gives for each group of o the one in t.
 func (t *tally) merge(o *tally, bucket func(int32) int32) (moved []uint32) {
 	moved = make([]uint32, len(o.keys))
+	if len(t.keys) == 0 {
+		t.reserve(len(o.keys))
+	}
 	for i, k := range o.keys {
 		if o.visits.n > 1 {
 			k.visit = t.visits.of(o.visits.list[k.visit])

@@ -169,9 +169,10 @@ func (b *builder) lexicon(dict []string, cols ...[]uint32) []uint32 {
 
 func (b *builder) readEvents() error {
 	b.counts = make([]uint32, len(b.visits))
+	earliest := b.first - analytics.VisitGapMS // an engagement can come before the first event
 	for i := range b.view.Days {
 		d := &b.view.Days[i]
-		if d.Day < column.DayOf(b.first) || d.Day > column.DayOf(b.last) {
+		if d.Day < column.DayOf(earliest) || d.Day > column.DayOf(b.last) {
 			continue
 		}
 		for j := range d.Events {
@@ -179,7 +180,7 @@ func (b *builder) readEvents() error {
 				return err
 			}
 			x := &d.Events[j]
-			if x.To < b.first || x.From > b.last {
+			if x.To < earliest || x.From > b.last {
 				continue
 			}
 			e := x.Events

@@ -54,6 +54,36 @@ func (v *View) Version(from, to int64) (version uint64) {
 	return version
 }
 
+// DayVersions gives Version of each of Days, whole.
+func (v *View) DayVersions() []uint64 {
+	// How many days before and after a day reach into it, at most.
+	back, ahead := int32(0), int32(0)
+	for i := range v.Days {
+		d := &v.Days[i]
+		back = max(back, column.DayOf(d.Last)-d.Day)
+		ahead = max(ahead, d.Day-column.DayOf(d.Start))
+	}
+	out := make([]uint64, len(v.Days))
+	for i := range v.Days {
+		from := int64(v.Days[i].Day) * column.DayMS
+		to := from + column.DayMS
+		if from <= v.removedLast {
+			out[i] = v.removedAt
+		}
+		for j := i; j >= 0 && v.Days[j].Day >= v.Days[i].Day-back; j-- {
+			if d := &v.Days[j]; d.Start < to && max(d.Last, int64(d.Day+1)*column.DayMS-1) >= from {
+				out[i] = max(out[i], d.Changed)
+			}
+		}
+		for j := i + 1; j < len(v.Days) && v.Days[j].Day <= v.Days[i].Day+ahead; j++ {
+			if d := &v.Days[j]; d.Start < to {
+				out[i] = max(out[i], d.Changed)
+			}
+		}
+	}
+	return out
+}
+
 // ViewEvents are events between From and To, Unix ms, both included: at hand,
 // or in the record named by Ref.
 type ViewEvents struct {

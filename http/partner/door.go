@@ -43,12 +43,15 @@ type First interface {
 	FirstEvent(site analytics.SiteID) (ms int64, ok bool, err error)
 }
 
-// Config is what the door needs. Asker, Directory, First and Clock must be set.
+// Config is what the door needs. Asker, Looker, Directory, First and Clock must
+// be set.
 type Config struct {
 	Asker     Asker
+	Looker    door.Looker // for answers of several questions about one state
 	Directory Directory
 	First     First
 	Clock     func() time.Time
+	ServedBy  string // name of the node
 	// RequestsPerHour is what one key may ask; 0 means 600, negative no limit.
 	// Sessions, the operator and readers of public sites have no limit here.
 	RequestsPerHour int

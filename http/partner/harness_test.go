@@ -108,6 +108,7 @@ type world struct {
 	t       testing.TB
 	door    *Door
 	asker   *fakeAsker
+	counted *counted
 	sites   sites
 	catalog *catalog
 	firsts  firstEvents
@@ -137,7 +138,9 @@ func newWorld(t testing.TB, rows ...query.Row) *world {
 		return &query.Answer{Rows: rows, TotalRows: len(rows), Index: 77}, nil
 	}}
 	w.catalog = &catalog{sites: w.sites, segments: map[uint64]*analytics.Segment{}}
-	w.door = New(Config{Asker: w.asker, Directory: w.catalog, First: w.firsts, Clock: func() time.Time { return w.now }, RequestsPerHour: -1})
+	w.counted = newCounted(t)
+	w.door = New(Config{Asker: w.asker, Looker: w.counted, Directory: w.catalog, First: w.firsts, Clock: func() time.Time { return w.now },
+		ServedBy: "node-1", RequestsPerHour: -1})
 	w.spec = specification(t)
 	return w
 }

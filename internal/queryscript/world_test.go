@@ -75,7 +75,7 @@ func newWorld(text string, careful bool) (*world, error) {
 	w.clock.zone = w.site.Zone()
 	w.days = session.NewPlain(asker{w})
 	clock := func() time.Time { return w.now }
-	stats := partner.New(partner.Config{Asker: asker{w}, Directory: directory{w}, First: w, Clock: clock, RequestsPerHour: -1})
+	stats := partner.New(partner.Config{Asker: asker{w}, Looker: asker{w}, Directory: directory{w}, First: w, Clock: clock, ServedBy: "script", RequestsPerHour: -1})
 	reports := report.New(report.Config{Dialect: stats, Looker: asker{w}, Goals: directory{w}, Clock: clock, ServedBy: "script"})
 	w.routes = append(stats.Routes(), reports.Routes()...)
 	return w, nil

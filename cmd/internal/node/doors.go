@@ -64,9 +64,11 @@ func (n *Node) openDoors(extra func(*Node) []door.Route) error {
 	}
 	partners := partner.New(partner.Config{
 		Asker:           n.answers,
+		Looker:          asker{n},
 		Directory:       directory{n.control},
 		First:           asker{n},
 		Clock:           n.clock.Now,
+		ServedBy:        name,
 		RequestsPerHour: perHour,
 		Timeout:         askMax,
 	})

@@ -9,10 +9,10 @@ import (
 // Room for what questions read and remember: a share of the memory there is,
 // within bounds.
 const (
-	cacheShare       = 16
+	cacheShare       = 8
 	cacheBudgetShare = 4 // of a memory budget that was set
 	cacheBytesMin    = 64 << 20
-	cacheBytesMax    = 1 << 30
+	cacheBytesMax    = 4 << 30
 )
 
 // budgetRows is how many events and visits one question may look at.

@@ -85,7 +85,7 @@ describe('labels of the time axis', () => {
 describe('months', () => {
   const month = (name: string, visits: number, partial = false): Month => ({
     month: name, partial, days_elapsed: 30, days: 30, visits, visitors: 0, pageviews: 0, views_per_visit: 0, bounce_rate: 0, visit_duration: 0,
-    new_pages: 0, best_pages: [], best_sources: [], change: { month: null, year: null },
+    new_pages: 0, best_pages: [], best_sources: [], change: { month: null, year: null }, sealed: null,
   });
   const months = ['2026-11', '2026-10', '2025-11', '2025-10'].map((name, i) => month(name, 100 - i, i === 0));
   it('stand beside the same month a year before, oldest first', () => {
