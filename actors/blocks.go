@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"fmt"
+	"runtime"
 
 	"github.com/maypok86/otter/v2"
 
@@ -77,6 +78,7 @@ type shardBlocks struct {
 }
 
 func (b *shardBlocks) get(id analytics.SiteID, r site.Ref) ([]byte, error) {
+	runtime.Gosched() // a block is a piece of work: counting goes first
 	value, err := b.c.store.Get(persistence.SiteKey(b.shard, uint64(id), r.Kind, r.Period, r.Chunk))
 	if err != nil {
 		return nil, fmt.Errorf("read block %v of site %d: %w", r, id, err)

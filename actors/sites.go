@@ -189,6 +189,7 @@ func (s *Sites) Apply(n uint16, index uint64, data []byte, done func([]analytics
 		return err
 	}
 	r.pending.Store(1)
+	s.turns.counted(len(items))
 	sh := &s.shards[n]
 	sh.mu.Lock()
 	sh.applied = index
@@ -284,7 +285,7 @@ func (s *Sites) Look(ctx context.Context, n uint16, id analytics.SiteID, f func(
 	}
 	days, release := s.days.of(id, &s.blocks.shards[n])
 	defer release()
-	err = f(ctx, &query.Picture{View: v, Days: days, Fan: s.turns.fan, Budget: s.cfg.BudgetRows})
+	err = f(ctx, &query.Picture{View: v, Days: days, Fan: s.turns.fan, Yield: runtime.Gosched, Budget: s.cfg.BudgetRows})
 	if errors.Is(err, context.DeadlineExceeded) {
 		return analytics.Errorf(analytics.Unavailable, "date_range: the question took too long, ask about less")
 	}

@@ -5,14 +5,53 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // turns shares the cores among heavy questions: each core works for one of them
-// at a time, and a question that finds cores idle uses them too. Between tasks
-// others are let run, so that counting and light questions do not wait.
-type turns struct{ cores chan struct{} }
+// at a time. A question that finds cores idle uses them too, unless views come
+// in: then half of the cores are left to counting.
+type turns struct {
+	cores chan struct{}
+	views rate
+}
 
-func newTurns(n int) *turns { return &turns{make(chan struct{}, max(1, n))} }
+func newTurns(n int) *turns { return &turns{cores: make(chan struct{}, max(1, n))} }
+
+// busyViews is how many views a second make a node busy.
+const busyViews = 500
+
+// rate counts what happened in this second and the one before.
+type rate struct {
+	second atomic.Int64 // Unix
+	now    atomic.Int64
+	before atomic.Int64
+}
+
+func (r *rate) add(n int, second int64) {
+	if old := r.second.Load(); old != second && r.second.CompareAndSwap(old, second) {
+		last := r.now.Swap(0)
+		if second != old+1 {
+			last = 0
+		}
+		r.before.Store(last)
+	}
+	r.now.Add(int64(n))
+}
+
+// of gives the greater count of this second and the one before.
+func (r *rate) of(second int64) int64 {
+	switch r.second.Load() {
+	case second:
+		return max(r.now.Load(), r.before.Load())
+	case second - 1:
+		return r.now.Load()
+	}
+	return 0
+}
+
+// counted notes that views came in.
+func (t *turns) counted(n int) { t.views.add(n, time.Now().Unix()) }
 
 // fan is query.Picture.Fan.
 func (t *turns) fan(ctx context.Context, n int, task func(i int)) error {
@@ -33,8 +72,15 @@ func (t *turns) fan(ctx context.Context, n int, task func(i int)) error {
 			runtime.Gosched()
 		}
 	}
+	most := cap(t.cores)
+	if t.views.of(time.Now().Unix()) > busyViews {
+		most = max(1, most/2)
+	}
 	var others sync.WaitGroup
 	for range n - 1 {
+		if len(t.cores) >= most {
+			break
+		}
 		select {
 		case t.cores <- struct{}{}:
 			others.Go(work)

@@ -28,6 +28,7 @@ type Bucket struct {
 	From, To int64
 	Label    string
 	Partial  bool
+	Start    int64 // of the whole bucket: before From where the range cuts it
 }
 
 const (
@@ -95,7 +96,7 @@ func Buckets(from, to int64, iv Interval, zone *time.Location) []Bucket {
 		if at > b.wholeFrom || to < b.wholeTo {
 			b.Partial = true
 		}
-		b.From, b.To = at, min(b.To, to)
+		b.From, b.To, b.Start = at, min(b.To, to), b.wholeFrom
 		out = append(out, b.Bucket)
 		at = b.To
 	}

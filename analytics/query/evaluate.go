@@ -239,6 +239,7 @@ func (ev *evaluation) take(c *counting) {
 		}
 	}
 	for _, bl := range c.given { // days that turned out not to be kept
+		bl.partial, ev.whole.partial = true, true
 		if bl.open--; bl.open == 0 {
 			ev.addBlock(bl)
 		}
@@ -417,6 +418,7 @@ func (c *counting) run(l *session.Layer, first, end int) {
 	r := ev.filter.row(l, ev.q.From, ev.q.To)
 	r.goals(c.goals, n)
 	for i := first; i < end; i++ {
+		ev.picture.yield(i)
 		if l.Last[i] < ev.q.From || l.Start[i] >= ev.q.To && (!ev.engagements || l.Begins(i) >= ev.q.To) || l.Hides(i) {
 			continue
 		}
@@ -583,7 +585,7 @@ func (c *counting) countEvents(r *row) {
 			}
 		}
 		if c.goals == nil {
-			c.countEvent(r, e, kind, bucket, c.t.events.of(ids), r.scrolled && !matched)
+			c.countEvent(r, e, kind, bucket, c.t.events.of(ids), !matched && r.scrolled(r.c.scrolls))
 			continue
 		}
 		for k, g := range c.goals {

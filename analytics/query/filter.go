@@ -12,15 +12,16 @@ import (
 // filter is a filter tree compiled for the texts of one lexicon. Safe for
 // concurrent use.
 type filter struct {
-	visits []*node // what must hold of the visit
-	each   []*node // what must hold of an event besides
-	quick  *leaf   // the only one of each, if it is on a column of events
-	leaves []*leaf
-	goals  []*goalTest
-	done   int  // number of HasDone nodes
-	scroll bool // and a goal of scrolling among them, or in a HasDone
-	lex    *session.Lexicon
-	days   DaySource
+	visits  []*node // what must hold of the visit
+	each    []*node // what must hold of an event besides
+	quick   *leaf   // the only one of each, if it is on a column of events
+	leaves  []*leaf
+	goals   []*goalTest
+	done    int         // number of HasDone nodes
+	scroll  bool        // and a goal of scrolling among them, or in a HasDone
+	scrolls []*goalTest // the goals of scrolling outside of HasDone
+	lex     *session.Lexicon
+	days    DaySource
 }
 
 // node is a filter compiled for evaluation.
@@ -29,8 +30,9 @@ type node struct {
 	children []*node
 	leaf     *leaf
 	goals    []*goalTest
-	done     int  // number of a HasDone
-	events   bool // there are conditions on events in it, outside of HasDone
+	done     int         // number of a HasDone
+	scrolls  []*goalTest // the goals of scrolling in a HasDone
+	events   bool        // there are conditions on events in it, outside of HasDone
 }
 
 // leaf tests one dimension.
@@ -50,7 +52,7 @@ func compile(f *Filter, days DaySource) (*filter, error) {
 		return c, nil
 	}
 	var err error
-	root, err := c.build(f)
+	root, err := c.build(f, &c.scrolls)
 	if err != nil {
 		return nil, err
 	}
@@ -81,16 +83,18 @@ func (n *node) conjuncts() []*node {
 
 func (c *filter) needsEvents() bool { return len(c.each) > 0 }
 
-func (c *filter) build(f *Filter) (*node, error) {
+// build compiles a tree, whose goals of scrolling it adds to scrolls.
+func (c *filter) build(f *Filter, scrolls *[]*goalTest) (*node, error) {
 	n := &node{op: f.Op}
 	switch f.Op {
 	case HasDone:
 		n.done = c.done
 		c.done++
+		scrolls = &n.scrolls
 		fallthrough
 	case And, Or, Not:
 		for _, ch := range f.Children {
-			x, err := c.build(ch)
+			x, err := c.build(ch, scrolls)
 			if err != nil {
 				return nil, err
 			}
@@ -103,7 +107,9 @@ func (c *filter) build(f *Filter) (*node, error) {
 			t := newGoalTest(g, len(c.goals))
 			c.goals = append(c.goals, t)
 			n.goals = append(n.goals, t)
-			c.scroll = c.scroll || g.Kind == analytics.GoalScroll
+			if g.Kind == analytics.GoalScroll {
+				c.scroll, *scrolls = true, append(*scrolls, t)
+			}
 		}
 		n.events = true
 		return n, nil
@@ -220,10 +226,6 @@ type row struct {
 	texts [][]atomic.Uint32
 	props [][]atomic.Uint32
 	quick []uint32 // column of the filter's only condition on events
-	// scrolled says that the event in hand reached a goal of scrolling.
-	scrolled bool
-	inside   bool // in a HasDone
-	within   bool // scrolled, in a HasDone
 }
 
 // row begins with a layer, whose texts are all in the lexicon by now.
@@ -263,7 +265,7 @@ func (r *row) matchVisit() bool {
 
 // matchEvent evaluates the others for an event of it.
 func (r *row) matchEvent(e int) bool {
-	r.e, r.scrolled = e, false
+	r.e = e
 	if q := r.c.quick; q != nil {
 		return q.test(r.c.lex, r.memos[q.place], r.quick[e])
 	}
@@ -296,13 +298,6 @@ func (r *row) match(n *node) bool {
 	case Reached:
 		for _, g := range n.goals {
 			if r.reached(g, r.e) {
-				if g.Kind == analytics.GoalScroll {
-					if r.inside {
-						r.within = true
-					} else {
-						r.scrolled = true
-					}
-				}
 				return true
 			}
 		}
@@ -323,14 +318,25 @@ func (r *row) match(n *node) bool {
 	return l.test(r.c.lex, r.memos[l.place], l.dim.rare(r.l, r.e))
 }
 
+// scrolled tells whether the event in hand reaches one of some goals of scrolling,
+// whatever else of the filter it meets: in which order conditions stand must not
+// matter.
+func (r *row) scrolled(goals []*goalTest) bool {
+	for _, g := range goals {
+		if r.reached(g, r.e) {
+			return true
+		}
+	}
+	return false
+}
+
 // hasDone tells whether the visit has an event in the range for which the child
 // holds. Engagements do something only where they reach a goal of scrolling.
 func (r *row) hasDone(n *node) bool {
 	if r.done[n.done] != 0 {
 		return r.done[n.done] == 2
 	}
-	e, inside := r.e, r.inside
-	r.inside = true
+	e := r.e
 	r.done[n.done] = 1
 	for r.e = int(r.l.FirstEvent[r.i]); r.e < int(r.l.FirstEvent[r.i+1]); r.e++ {
 		at := r.l.At[r.e]
@@ -341,13 +347,12 @@ func (r *row) hasDone(n *node) bool {
 		if engagement && !r.c.scroll {
 			continue
 		}
-		r.within = false
-		if r.match(n.children[0]) && (!engagement || r.within) {
+		if r.match(n.children[0]) && (!engagement || r.scrolled(n.scrolls)) {
 			r.done[n.done] = 2
 			break
 		}
 	}
-	r.e, r.inside = e, inside
+	r.e = e
 	return r.done[n.done] == 2
 }
 

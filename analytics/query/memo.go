@@ -102,7 +102,7 @@ func appendGoals(b []byte, goals []*Goal) []byte {
 }
 
 // settled tells whether what is counted in a span can be remembered: the day is
-// over, all of it is inside the range, and so are the buckets it falls into.
+// over and all of it is inside the range.
 func (ev *evaluation) settled(s span) bool {
 	if ev.shape == "" || s.first < ev.q.From || s.last >= ev.q.To ||
 		int64(s.day+1)*column.DayMS+analytics.VisitGapMS >= ev.picture.View.Now {
@@ -112,7 +112,7 @@ func (ev *evaluation) settled(s span) bool {
 		return true
 	}
 	for i := sort.Search(len(ev.buckets), func(i int) bool { return ev.buckets[i].To > s.first }); i < len(ev.buckets) && ev.buckets[i].From <= s.last; i++ {
-		if ev.buckets[i].Partial || ev.buckets[i].From%60_000 != 0 {
+		if ev.buckets[i].Start%60_000 != 0 {
 			return false
 		}
 	}
@@ -133,6 +133,9 @@ type block struct {
 	key  string
 	days []*tally
 	open int // days yet to be counted
+	// partial says that a day is not among days, because visitors in it last: the
+	// sum is not that of all days that key names.
+	partial bool
 }
 
 // recall adds what is remembered to the total, and gives what has to be counted.
@@ -250,7 +253,7 @@ func (ev *evaluation) sum(bl *block) *tally {
 		}
 		sum = sum.frozen()
 	}
-	if n := sum.bytes() + len(bl.key); n <= memoBytesMax {
+	if n := sum.bytes() + len(bl.key); n <= memoBytesMax && !bl.partial {
 		ev.picture.Days.Remember(bl.key, sum, n)
 	}
 	return sum
@@ -272,9 +275,9 @@ func (ev *evaluation) bucketAt(minute int32) int32 {
 	if ev.timeAt < 0 {
 		return -1
 	}
-	from := int64(minute) * 60_000
-	i, _ := slices.BinarySearchFunc(ev.buckets, from, func(b calendar.Bucket, t int64) int {
-		return int(max(-1, min(1, b.From-t)))
+	start := int64(minute) * 60_000
+	i, _ := slices.BinarySearchFunc(ev.buckets, start, func(b calendar.Bucket, t int64) int {
+		return int(max(-1, min(1, b.Start-t)))
 	})
 	return int32(i)
 }
@@ -284,7 +287,7 @@ func (ev *evaluation) keep(t *tally) *tally {
 	f := t.frozen()
 	if ev.timeAt >= 0 {
 		for i := range f.keys {
-			f.keys[i].bucket = int32(ev.buckets[f.keys[i].bucket].From / 60_000)
+			f.keys[i].bucket = int32(ev.buckets[f.keys[i].bucket].Start / 60_000)
 		}
 	}
 	return f

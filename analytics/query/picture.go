@@ -30,6 +30,9 @@ type Picture struct {
 	// in any order and perhaps at the same time, and comes back when all have ended,
 	// or when ctx is done before they began. nil runs them one after the other.
 	Fan func(ctx context.Context, n int, task func(i int)) error
+	// Yield is called now and then during heavy work, to let others go first; nil
+	// does nothing.
+	Yield func()
 	// Budget is how many events and visits one question may look at; 0 means
 	// no limit. Beyond, TooLarge.
 	Budget int64
@@ -173,6 +176,7 @@ func (p *Picture) scan(ctx context.Context, spans []span, from, to int64, f *Fil
 		err = d.Runs(func(l *session.Layer, first, end int) error {
 			row := c.row(l, from, to)
 			for i := first; i < end; i++ {
+				p.yield(i)
 				if l.Last[i] < from || l.Start[i] >= to && l.Begins(i) >= to || l.Hides(i) {
 					continue
 				}
@@ -209,6 +213,15 @@ func (p *Picture) afford(rows int) error {
 			"date_range: more than %d events and visits would have to be looked at; ask for a shorter range", p.Budget)
 	}
 	return nil
+}
+
+// yieldEvery is after how many visits others are let go first.
+const yieldEvery = 512
+
+func (p *Picture) yield(i int) {
+	if i%yieldEvery == 0 && p.Yield != nil {
+		p.Yield()
+	}
 }
 
 func (p *Picture) day(ctx context.Context, day int32) (*session.Day, error) {

@@ -9,10 +9,10 @@ import (
 // Room for what questions read and remember: a share of the memory there is,
 // within bounds.
 const (
-	cacheShare       = 8
+	cacheShare       = 16
 	cacheBudgetShare = 4 // of a memory budget that was set
 	cacheBytesMin    = 64 << 20
-	cacheBytesMax    = 4 << 30
+	cacheBytesMax    = 2 << 30
 )
 
 // budgetRows is how many events and visits one question may look at.
