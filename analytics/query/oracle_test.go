@@ -117,6 +117,10 @@ func (tr *traffic) Visits(_ context.Context, _ analytics.SiteID, r site.Ref) (*c
 	return column.DecodeVisits(tr.records[r])
 }
 
+func (tr *traffic) Sealed(_ context.Context, _ analytics.SiteID, r site.Ref) (*column.Sealed, error) {
+	return column.DecodeSealed(tr.records[r], nil)
+}
+
 // The oracle: visits made anew from the accepted events, everything counted by
 // maps, without columns, blocks, groups or numbers for texts.
 

@@ -107,6 +107,15 @@ func (l *Layer) Hides(i int) bool {
 	return l.Hidden != nil && l.Hidden[i>>6]&(1<<(i&63)) != 0
 }
 
+// Begins gives the time of the first activity of visit i, Unix ms: an engagement
+// can come before the first event.
+func (l *Layer) Begins(i int) int64 {
+	if f := l.FirstEvent[i]; f < l.FirstEvent[i+1] {
+		return min(l.Start[i], l.At[f])
+	}
+	return l.Start[i]
+}
+
 // Bounced tells whether visit i has fewer than two page views and no
 // interactive custom event.
 func (l *Layer) Bounced(i int) bool { return l.Views[i] < 2 && l.Flags[i]&column.Interactive == 0 }

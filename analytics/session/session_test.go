@@ -30,6 +30,10 @@ func (c *counted) Visits(_ context.Context, _ analytics.SiteID, r site.Ref) (*co
 	return column.DecodeVisits(c.records[r])
 }
 
+func (c *counted) Sealed(_ context.Context, _ analytics.SiteID, r site.Ref) (*column.Sealed, error) {
+	return column.DecodeSealed(c.records[r], nil)
+}
+
 func (c *counted) send(now int64, evs ...analytics.Event) {
 	c.t.Helper()
 	buf := make([]byte, entry.HeaderLen)
@@ -64,6 +68,33 @@ func (c *counted) flush() {
 			c.records[w.Ref] = w.Value
 		}
 	}
+}
+
+// seal seals all that can be sealed, and tells how many parts that were.
+func (c *counted) seal(rule site.SealRule) (n int) {
+	c.t.Helper()
+	for p, ok := c.machine.NextSeal(rule); ok; p, ok = c.machine.NextSeal(rule) {
+		if err := c.machine.SealPart(p, c.records); err != nil {
+			c.t.Fatal(err)
+		}
+		n++
+	}
+	return n
+}
+
+// restart makes the machine anew from its records.
+func (c *counted) restart() {
+	c.t.Helper()
+	m, window, err := site.Restore(1, c.records[site.Ref{}])
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for _, r := range window {
+		if err := m.ProvideWindow(r, c.records[r]); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	c.machine = m
 }
 
 // lines writes a day out, visit by visit, texts as texts.
@@ -151,7 +182,11 @@ func TestADayGoesOnAsIfItWereMadeAnew(t *testing.T) {
 				c.send(evs[n-1].Time, evs[:n]...)
 				evs = evs[n:]
 			}
-			if r.IntN(10) == 0 {
+			switch r.IntN(20) {
+			case 0:
+				c.flush()
+			case 1:
+				c.seal(site.SealRule{Hurry: r.IntN(2) == 0})
 				c.flush()
 			}
 			if r.IntN(3) == 0 {
@@ -202,4 +237,194 @@ func firstDifference(got, want []string) string {
 		}
 	}
 	return "one goes on where the other ends"
+}
+
+// TestSealedDaysHoldWhatTheyHeld compares a site whose days are sealed with one
+// that got the same traffic and never seals: flushes, restarts, late events that
+// join, bridge and begin visits in between.
+func TestSealedDaysHoldWhatTheyHeld(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	parts, segments, late := 0, 0, 0
+	for seed := range uint64(12) {
+		r := rand.New(rand.NewPCG(seed, 5))
+		visitors := []int{3, 40, 4000}[r.IntN(3)]
+		step := []int{20_000, 400_000, 3_000_000}[r.IntN(3)]
+		a := &counted{t: t, machine: site.New(1), records: map[site.Ref][]byte{}}
+		b := &counted{t: t, machine: site.New(1), records: map[site.Ref][]byte{}}
+		now := int64(20_600)*column.DayMS - 5*3600_000
+		id := seed << 32
+		for round := range 40 {
+			for range r.IntN(150) + 1 {
+				now += int64(r.IntN(step))
+				id++
+				ev := randomEvent(r, now, id, visitors)
+				if r.IntN(30) == 0 {
+					ev.Explicit = true
+					ev.Time -= int64(r.IntN(70 * 3600_000))
+					late++
+				}
+				a.send(now, ev)
+				b.send(now, ev)
+			}
+			for _, c := range []*counted{a, b} {
+				if r.IntN(4) > 0 {
+					if c == a {
+						parts += c.seal(site.SealRule{Hurry: r.IntN(2) == 0})
+					}
+					c.flush()
+					if r.IntN(3) == 0 {
+						c.restart()
+					}
+				}
+			}
+			if round%4 > 0 {
+				continue
+			}
+			x, y := a.machine.View(), b.machine.View()
+			if len(x.Days) != len(y.Days) {
+				t.Fatalf("seed %d: %d days, want %d", seed, len(x.Days), len(y.Days))
+			}
+			for i := range y.Days {
+				segments += len(x.Days[i].Sealed)
+				if x.Days[i].Changed != y.Days[i].Changed || x.Days[i].Visits != y.Days[i].Visits {
+					t.Fatalf("seed %d day %d: changed at %d with %d visits, want %d and %d", seed, y.Days[i].Day, x.Days[i].Changed, x.Days[i].Visits, y.Days[i].Changed, y.Days[i].Visits)
+				}
+				p, err := session.Build(ctx, x, x.Days[i].Day, a, session.NewLexicon())
+				if err != nil {
+					t.Fatal(err)
+				}
+				q, err := session.Build(ctx, y, x.Days[i].Day, b, session.NewLexicon())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, want := lines(t, p), lines(t, q); !slices.Equal(got, want) || p.First != q.First || p.Last != q.Last || p.Events != q.Events {
+					t.Fatalf("seed %d day %d: %d visits, want %d\n%s", seed, y.Days[i].Day, len(got), len(want), firstDifference(got, want))
+				}
+			}
+		}
+	}
+	if parts < 100 || segments < 500 || late < 300 {
+		t.Fatalf("%d parts sealed, %d segments read, %d late events: the test tests little", parts, segments, late)
+	}
+}
+
+// TestVisitorsWhoseSaltIsGoneStayApart: when ids are replaced by numbers, visits
+// of one visitor still are of one visitor, those of two of two, and named
+// visitors keep their ids.
+func TestVisitorsWhoseSaltIsGoneStayApart(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	r := rand.New(rand.NewPCG(9, 5))
+	c := &counted{t: t, machine: site.New(1), records: map[site.Ref][]byte{}}
+	start := int64(20_600) * column.DayMS
+	id := uint64(0)
+	send := func(now int64, visitor uint64, named bool) {
+		id++
+		c.send(now, analytics.Event{Time: now, ID: id, Visitor: visitor, Named: named, Page: "/", Host: "h", ScrollDepth: analytics.ScrollNone})
+	}
+	now := start
+	for range 900 {
+		now += int64(r.IntN(150_000))
+		visitor := r.Uint64N(200) + 1
+		send(now, visitor, visitor%7 == 0)
+	}
+	of := func() (out map[column.VisitID]uint64) {
+		out = map[column.VisitID]uint64{}
+		view := c.machine.View()
+		for i := range view.Days {
+			d, err := session.Build(ctx, view, view.Days[i].Day, c, session.NewLexicon())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = d.Runs(func(l *session.Layer, from, to int) error {
+				for i := from; i < to; i++ {
+					out[l.ID[i]] = l.Visitor[i]
+				}
+				return nil
+			})
+		}
+		return out
+	}
+	before := of()
+	rule := site.SealRule{Hurry: true, Forget: true}
+	send(start+5*column.DayMS, 300, false)
+	if c.seal(rule) == 0 {
+		t.Fatal("nothing was sealed")
+	}
+	c.flush()
+	for id, visitor := range before {
+		if got := of()[id]; got != visitor {
+			t.Fatalf("visit %x: visitor %d is %d while the salt can be there", id, visitor, got)
+		}
+	}
+	send(start+45*column.DayMS, 300, false)
+	c.seal(rule)
+	c.flush()
+	c.restart()
+	after := of()
+	renamed := 0
+	type who struct {
+		day     int32
+		visitor uint64
+	}
+	there, back := map[who]uint64{}, map[uint64]who{}
+	for id, visitor := range before {
+		got, w := after[id], who{id.Day(), visitor}
+		if visitor%7 == 0 {
+			if got != visitor {
+				t.Fatalf("named visitor %d is %d", visitor, got)
+			}
+			continue
+		}
+		if got == visitor {
+			t.Fatalf("visitor %d still has the id", visitor)
+		}
+		renamed++
+		if x, ok := there[w]; ok && x != got {
+			t.Fatalf("visitor %d of day %d is two", visitor, id.Day())
+		}
+		if x, ok := back[got]; ok && x != w {
+			t.Fatalf("%v and %v are one visitor", x, w)
+		}
+		there[w], back[got] = got, w
+	}
+	if renamed < 300 || len(there) == renamed {
+		t.Fatalf("%d visits of %d visitors: the test tests little", renamed, len(there))
+	}
+	// A named visitor's late event still joins the visit, and brings back the rest.
+	var joined column.VisitID
+	for id, visitor := range before {
+		if visitor%7 == 0 {
+			joined = id
+		}
+	}
+	view := c.machine.View()
+	at := int64(0)
+	for i := range view.Days {
+		d, err := session.Build(ctx, view, view.Days[i].Day, c, session.NewLexicon())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range d.Layers {
+			for i := range l.ID {
+				if l.ID[i] == joined {
+					at = l.Last[i] + 1
+				}
+			}
+		}
+	}
+	id++
+	c.send(start+45*column.DayMS, analytics.Event{Time: at, Explicit: true, ID: id, Visitor: before[joined], Named: true, Page: "/late", Host: "h", ScrollDepth: analytics.ScrollNone})
+	late := of()
+	if len(late) != len(after) {
+		t.Fatalf("%d visits, want %d: the late event joined none", len(late), len(after))
+	}
+	c.seal(rule)
+	c.flush()
+	for id, visitor := range of() {
+		if after[id] != visitor {
+			t.Fatalf("visit %x: visitor %d, was %d", id, visitor, after[id])
+		}
+	}
 }

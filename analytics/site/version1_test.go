@@ -63,7 +63,7 @@ func TestRecordsOfVersion1AreRead(t *testing.T) {
 			}
 		}
 		s.flush()
-		if s.records[site.Ref{}][0] != 2 {
+		if s.records[site.Ref{}][0] != 3 {
 			t.Fatal("the header was not written in the newest version")
 		}
 	}
