@@ -83,22 +83,23 @@ func layerOf(parts []*column.Sealed, from, to int64, lex *Lexicon) *Layer {
 		rares += len(s.Rares)
 	}
 	l := newLayer(len(order))
-	l.At, l.Kind = make([]int64, 0, events), make([]uint8, 0, events)
-	l.Page, l.Host, l.Rare = make([]uint32, 0, events), make([]uint32, 0, events), make([]uint32, 0, events)
+	l.At, l.Kind = make([]int64, events), make([]uint8, events)
+	l.Page, l.Host, l.Rare = make([]uint32, events), make([]uint32, events), make([]uint32, events)
 	l.Rares = make([]Rare, 0, rares)
+	at := 0
 	for i := range order {
 		o := &order[i]
+		l.FirstEvent = append(l.FirstEvent, uint32(at))
 		l.appendSealed(parts[o.part], int(o.row), &sums[o.sum], texts[o.part])
+		at = l.putSealed(at, parts[o.part], int(o.row), texts[o.part])
 	}
-	l.FirstEvent = append(l.FirstEvent, uint32(len(l.At)))
+	l.FirstEvent = append(l.FirstEvent, uint32(at))
 	l.share(lex)
 	return l
 }
 
-// appendSealed adds visit i of s with its events; t numbers the texts of s.
+// appendSealed adds visit i of s; t numbers the texts of s.
 func (l *Layer) appendSealed(s *column.Sealed, i int, x *column.Sum, t []uint32) {
-	from, to := int(s.First[i]), int(s.First[i+1])
-	l.FirstEvent = append(l.FirstEvent, uint32(len(l.At)))
 	l.ID = append(l.ID, column.MakeVisitID(s.Day, s.Number[i]))
 	l.Visitor = append(l.Visitor, s.Visitor[i])
 	l.Start, l.Last, l.LastEvent = append(l.Start, x.Start), append(l.Last, x.Last), append(l.LastEvent, x.LastEvent)
@@ -117,17 +118,22 @@ func (l *Layer) appendSealed(s *column.Sealed, i int, x *column.Sum, t []uint32)
 	l.EntryHost, l.ExitHost = append(l.EntryHost, entryHost), append(l.ExitHost, exitHost)
 	l.Agent, l.Place, l.Acquisition = append(l.Agent, t[s.Agent[i]]), append(l.Place, t[s.Place[i]]), append(l.Acquisition, t[s.Acquisition[i]])
 	l.Language, l.Screen = append(l.Language, t[s.Language[i]]), append(l.Screen, t[s.Screen[i]])
-	l.At, l.Kind = append(l.At, s.At[from:to]...), append(l.Kind, s.Kind[from:to]...)
-	for e := from; e < to; e++ {
-		l.Page, l.Host = append(l.Page, t[s.Page[e]]), append(l.Host, t[s.Host[e]])
-		rare := uint32(0)
+}
+
+// putSealed puts the events of visit i of s into the rows from at on, and gives
+// the row behind them.
+func (l *Layer) putSealed(at int, s *column.Sealed, i int, t []uint32) int {
+	for e := s.First[i]; e < s.First[i+1]; e++ {
+		l.At[at], l.Kind[at] = s.At[e], s.Kind[e]
+		l.Page[at], l.Host[at] = t[s.Page[e]], t[s.Host[e]]
 		if s.Rare[e] != 0 {
 			r := &s.Rares[s.Rare[e]-1]
 			l.Rares = append(l.Rares, Rare{t[r.Name], t[r.Props], t[r.Revenue], r.Engaged, r.Scroll})
-			rare = uint32(len(l.Rares))
+			l.Rare[at] = uint32(len(l.Rares))
 		}
-		l.Rare = append(l.Rare, rare)
+		at++
 	}
+	return at
 }
 
 // bucketsMin is how many visits are worth being dealt into buckets.

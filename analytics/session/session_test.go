@@ -16,10 +16,11 @@ import (
 
 // counted is a site with its records in a map.
 type counted struct {
-	t       *testing.T
+	t       testing.TB
 	machine *site.Machine
 	records map[site.Ref][]byte
 	index   uint64
+	packer  column.Packer
 }
 
 func (c *counted) Events(_ context.Context, _ analytics.SiteID, r site.Ref) (*column.Events, error) {
@@ -31,7 +32,7 @@ func (c *counted) Visits(_ context.Context, _ analytics.SiteID, r site.Ref) (*co
 }
 
 func (c *counted) Sealed(_ context.Context, _ analytics.SiteID, r site.Ref) (*column.Sealed, error) {
-	return column.DecodeSealed(c.records[r], nil)
+	return column.DecodeSealed(c.records[r], c.packer)
 }
 
 func (c *counted) send(now int64, evs ...analytics.Event) {
@@ -94,6 +95,7 @@ func (c *counted) restart() {
 			c.t.Fatal(err)
 		}
 	}
+	m.SetPacker(c.packer)
 	c.machine = m
 }
 
