@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
+	"os"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -187,4 +189,24 @@ func FuzzSealed(f *testing.F) {
 			t.Fatalf("what was read is not what is written: %v", err)
 		}
 	})
+}
+
+// TestTheFirstFormatOfSealedSegmentsIsRead: testdata/sealed-1.bin was written
+// when the format was new; sealed-1.txt is what it holds.
+func TestTheFirstFormatOfSealedSegmentsIsRead(t *testing.T) {
+	b, err := os.ReadFile("testdata/sealed-1.bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile("testdata/sealed-1.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := DecodeSealed(b, newSqueeze(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(spelled(s), "---\n"); got != string(want) {
+		t.Fatalf("got\n%s\nwant\n%s", got, want)
+	}
 }

@@ -137,6 +137,9 @@ func (s *script) rows(t *testing.T, v *site.View) map[column.VisitID]string {
 		}
 		for j, n := range c.Number {
 			x := c.Sum(j)
+			if !slices.ContainsFunc(v.Days, func(d site.ViewDay) bool { return d.Day == column.DayOf(x.Start) }) {
+				t.Fatalf("sealed visit %d of day %d starts on a day that is not there", n, c.Day)
+			}
 			if x.Start < d.Start || x.Last > d.Last || x.Start < g.Start || x.Last > g.Last {
 				t.Fatalf("sealed visit %d of day %d lies outside the bounds of its day or segment", n, c.Day)
 			}
