@@ -2,6 +2,7 @@ package actors
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -11,6 +12,7 @@ import (
 	"footfall/analytics"
 	"footfall/analytics/column"
 	"footfall/analytics/entry"
+	"footfall/analytics/query"
 	"footfall/analytics/site"
 	"footfall/persistence"
 )
@@ -125,4 +127,55 @@ func TestIDsAreForgottenOnlyWhereTheyDoNotLast(t *testing.T) {
 			t.Errorf("ids last: %v, and an id is in a record: %v", lasting, found)
 		}
 	}
+}
+
+// TestAQuestionOutlivesTheRecordsOfItsView: while a question is asked, days are
+// sealed and the records that its view names are deleted.
+func TestAQuestionOutlivesTheRecordsOfItsView(t *testing.T) {
+	h := newHouse(t)
+	for i := range 40 {
+		h.view(morning+int64(i)*3600_000, uint64(i%3+1), "/")
+	}
+	if err := h.sites.flush(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	h.view(morning+60*3600_000, 9, "/")
+	h.die() // nothing is cached
+	day := column.DayOf(morning)
+	err := h.sites.Look(t.Context(), 2, 1, func(ctx context.Context, p *query.Picture) error {
+		if err := h.sites.SealAll(ctx); err != nil {
+			return err
+		}
+		d, err := p.Days.Day(ctx, p.View, day)
+		if err == nil && d.Events != 16 {
+			t.Errorf("%d events, want 16", d.Events)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = h.sites.Look(t.Context(), 2, 1, func(ctx context.Context, p *query.Picture) error {
+		h.sites.days.forget(1)
+		h.ids++
+		id, ev := view(1, h.ids, 1, morning+1, "/late")
+		ev.Explicit = true
+		if got := h.apply(morning+61*3600_000, func(b []byte) []byte { return entry.AppendEvent(b, id, ev) }); got != analytics.Counted {
+			t.Fatal(got)
+		}
+		if err := h.sites.FlushAll(ctx); err != nil {
+			return err
+		}
+		_, err := (&query.Picture{View: p.View, Days: coldDays(h)}).Days.Day(ctx, p.View, day)
+		return err
+	})
+	if analytics.CodeOf(err) != analytics.Unavailable {
+		t.Fatalf("a day that is not there any more as it was: %v", err)
+	}
+}
+
+// coldDays is a source of days without any cached.
+func coldDays(h *house) *siteDays {
+	days, _ := newDayCache(1<<20).of(1, &h.sites.blocks.shards[2], func(ctx context.Context) (*site.View, error) { return h.sites.View(ctx, 2, 1) })
+	return days
 }

@@ -288,7 +288,7 @@ func (s *Sites) Look(ctx context.Context, n uint16, id analytics.SiteID, f func(
 	if err != nil {
 		return err
 	}
-	days, release := s.days.of(id, &s.blocks.shards[n])
+	days, release := s.days.of(id, &s.blocks.shards[n], func(ctx context.Context) (*site.View, error) { return s.View(ctx, n, id) })
 	defer release()
 	err = f(ctx, &query.Picture{View: v, Days: days, Fan: s.turns.fan, Budget: s.cfg.BudgetRows})
 	if errors.Is(err, context.DeadlineExceeded) {
