@@ -11,7 +11,7 @@ import (
 // Parts of days that are sealed before a flush, so that it stays short, and
 // between two when nothing else is to be done.
 const (
-	sealPartsMax  = 4
+	sealPartsMax  = 2
 	sealBatchMax  = 8
 	sealSitesOpen = 16 // sites that SealAll works on at a time
 )

@@ -79,6 +79,20 @@ const (
 	kindEngagement = 2 // analytics.Engagement
 )
 
+// Start is Sum(i).Start.
+func (s *Sealed) Start(i int) int64 {
+	from, to := s.First[i], s.First[i+1]
+	for e := from; e < to; e++ {
+		if s.Kind[e]&KindMask != kindEngagement {
+			return s.At[e]
+		}
+	}
+	if from == to {
+		return 0
+	}
+	return s.At[to-1]
+}
+
 // Sum adds up the events of visit i.
 func (s *Sealed) Sum(i int) (x Sum) {
 	x.Entry, x.Exit = -1, -1

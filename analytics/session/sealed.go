@@ -41,9 +41,9 @@ func (b *builder) readSealed() (*Layer, error) {
 // sealedVisit is a visit of one of the segments of a layer in the making.
 type sealedVisit struct {
 	visitor uint64
+	start   int64
 	part    int32
 	row     int32
-	sum     int32 // place in sums
 }
 
 // layerOf makes a layer of the visits that begin in [from, to).
@@ -56,24 +56,22 @@ func layerOf(parts []*column.Sealed, from, to int64, lex *Lexicon) *Layer {
 	if n == 0 {
 		return nil
 	}
-	sums := make([]column.Sum, 0, n)
 	order := make([]sealedVisit, 0, n)
 	for k, s := range parts {
 		for i, visitor := range s.Visitor {
-			x := s.Sum(i)
-			if x.Start < from || x.Start >= to {
+			start := s.Start(i)
+			if start < from || start >= to {
 				events -= int(s.First[i+1] - s.First[i])
 				continue
 			}
-			order = append(order, sealedVisit{visitor, int32(k), int32(i), int32(len(sums))})
-			sums = append(sums, x)
+			order = append(order, sealedVisit{visitor, start, int32(k), int32(i)})
 		}
 	}
 	if len(order) == 0 {
 		return nil
 	}
-	sortVisits(order, func(x, y sealedVisit) int {
-		return cmp.Or(cmp.Compare(x.visitor, y.visitor), cmp.Compare(sums[x.sum].Start, sums[y.sum].Start),
+	order = sortVisits(order, func(x, y sealedVisit) int {
+		return cmp.Or(cmp.Compare(x.visitor, y.visitor), cmp.Compare(x.start, y.start),
 			cmp.Compare(parts[x.part].Day, parts[y.part].Day), cmp.Compare(parts[x.part].Number[x.row], parts[y.part].Number[y.row]))
 	})
 	texts := make([][]uint32, len(parts))
@@ -90,7 +88,7 @@ func layerOf(parts []*column.Sealed, from, to int64, lex *Lexicon) *Layer {
 	for i := range order {
 		o := &order[i]
 		l.FirstEvent = append(l.FirstEvent, uint32(at))
-		l.appendSealed(parts[o.part], int(o.row), &sums[o.sum], texts[o.part])
+		l.appendSealed(parts[o.part], int(o.row), texts[o.part])
 		at = l.putSealed(at, parts[o.part], int(o.row), texts[o.part])
 	}
 	l.FirstEvent = append(l.FirstEvent, uint32(at))
@@ -99,7 +97,8 @@ func layerOf(parts []*column.Sealed, from, to int64, lex *Lexicon) *Layer {
 }
 
 // appendSealed adds visit i of s; t numbers the texts of s.
-func (l *Layer) appendSealed(s *column.Sealed, i int, x *column.Sum, t []uint32) {
+func (l *Layer) appendSealed(s *column.Sealed, i int, t []uint32) {
+	x := s.Sum(i)
 	l.ID = append(l.ID, column.MakeVisitID(s.Day, s.Number[i]))
 	l.Visitor = append(l.Visitor, s.Visitor[i])
 	l.Start, l.Last, l.LastEvent = append(l.Start, x.Start), append(l.Last, x.Last), append(l.LastEvent, x.LastEvent)
@@ -139,16 +138,16 @@ func (l *Layer) putSealed(at int, s *column.Sealed, i int, t []uint32) int {
 // bucketsMin is how many visits are worth being dealt into buckets.
 const bucketsMin = 64
 
-// sortVisits sorts by visitor first. Visitors are hashes: dealt by their upper
+// sortVisits gives the visits in order, by visitor first. Visitors are hashes: dealt by their upper
 // bits into as many buckets as there are visits, nearly nothing is left to sort.
-func sortVisits(order []sealedVisit, compare func(x, y sealedVisit) int) {
+func sortVisits(order []sealedVisit, compare func(x, y sealedVisit) int) []sealedVisit {
 	bits := 0
 	for 1<<bits < len(order) {
 		bits++
 	}
 	if len(order) < bucketsMin {
 		slices.SortFunc(order, compare)
-		return
+		return order
 	}
 	ends := make([]int32, 1<<bits+1)
 	for i := range order {
@@ -169,5 +168,5 @@ func sortVisits(order []sealedVisit, compare func(x, y sealedVisit) int) {
 			slices.SortFunc(part, compare)
 		}
 	}
-	copy(order, dealt)
+	return dealt
 }
