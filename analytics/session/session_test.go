@@ -430,3 +430,102 @@ func TestVisitorsWhoseSaltIsGoneStayApart(t *testing.T) {
 		}
 	}
 }
+
+// TestALargeDayIsSealedInSegments: more visits than a part and more events than a
+// segment, visitors who come back all day, late events into the middle.
+func TestALargeDayIsSealedInSegments(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	r := rand.New(rand.NewPCG(4, 5))
+	a := &counted{t: t, machine: site.New(1), records: map[site.Ref][]byte{}}
+	b := &counted{t: t, machine: site.New(1), records: map[site.Ref][]byte{}}
+	start := int64(20_600) * column.DayMS
+	id := uint64(0)
+	send := func(now int64, evs ...analytics.Event) {
+		for _, c := range []*counted{a, b} {
+			c.send(now, evs...)
+		}
+	}
+	for at := start; at < start+column.DayMS; {
+		var evs []analytics.Event
+		for range 2000 {
+			at += int64(r.IntN(1000))
+			id++
+			evs = append(evs, analytics.Event{Time: at, ID: id, Visitor: r.Uint64N(9000) + 1, Page: fmt.Sprint("/", r.IntN(300)), Host: "h", ScrollDepth: analytics.ScrollNone})
+		}
+		send(at, evs...)
+		if r.IntN(8) == 0 {
+			a.flush()
+			b.flush()
+		}
+	}
+	one := func(now, at int64, visitor uint64) {
+		id++
+		send(now, analytics.Event{Time: at, Explicit: at != now, ID: id, Visitor: visitor, Page: "/late", Host: "h", ScrollDepth: analytics.ScrollNone})
+	}
+	same := func(when string) {
+		t.Helper()
+		x, y := a.machine.View(), b.machine.View()
+		for i := range y.Days {
+			p, err := session.Build(ctx, x, x.Days[i].Day, a, session.NewLexicon())
+			if err != nil {
+				t.Fatal(err)
+			}
+			q, err := session.Build(ctx, y, x.Days[i].Day, b, session.NewLexicon())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := lines(t, p), lines(t, q); !slices.Equal(got, want) {
+				t.Fatalf("%s: day %d: %d visits, want %d\n%s", when, y.Days[i].Day, len(got), len(want), firstDifference(got, want))
+			}
+		}
+	}
+	now := start + 2*column.DayMS
+	one(now, now, 1)
+	b.flush()
+	parts := a.seal(site.SealRule{})
+	a.flush()
+	a.restart()
+	segments := len(a.machine.View().Days[0].Sealed)
+	if parts < 2 || segments < 3 {
+		t.Fatalf("%d parts and %d segments: the day is too small", parts, segments)
+	}
+	same("sealed")
+	for i := range int64(5) {
+		one(now+i, start+10*3600_000+i*500_000, 77)
+	}
+	if n := len(a.machine.View().Days[0].Sealed); n == 0 || n == segments {
+		t.Fatalf("late events of an hour brought back all but %d of %d segments", n, segments)
+	}
+	same("with late events")
+	a.seal(site.SealRule{Hurry: true})
+	a.flush()
+	same("sealed again")
+
+	visitors := func() (n int) {
+		d, err := session.Build(ctx, a.machine.View(), 20_600, a, session.NewLexicon())
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := uint64(0)
+		_ = d.Runs(func(l *session.Layer, from, to int) error {
+			for i := from; i < to; i++ {
+				if n == 0 || l.Visitor[i] != last {
+					n++
+				}
+				last = l.Visitor[i]
+			}
+			return nil
+		})
+		return n
+	}
+	before := visitors()
+	one(now+40*column.DayMS, now+40*column.DayMS, 1)
+	if a.seal(site.SealRule{Forget: true}) < 2 {
+		t.Fatal("ids were not forgotten")
+	}
+	a.flush()
+	if got := visitors(); got != before {
+		t.Fatalf("%d visitors when their ids are forgotten, want %d", got, before)
+	}
+}

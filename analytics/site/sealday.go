@@ -49,7 +49,9 @@ func (m *Machine) NextSeal(rule SealRule) (p SealPart, ok bool) {
 	live := map[int32]bool{}
 	m.sealForFlush()
 	for i := range m.visits {
-		live[m.visits[i].id.Day()] = true
+		if n := m.visits[i].id.Day(); i == 0 || n != m.visits[i-1].id.Day() { // mostly the day of the one before
+			live[n] = true
+		}
 	}
 	for _, d := range m.days {
 		switch end := int64(d.n+1) * column.DayMS; {
