@@ -16,9 +16,10 @@ import (
 // blockCache holds decoded blocks, bounded in bytes. Blocks never change, so
 // nothing is ever stale; a record that is replaced gets a new number.
 type blockCache struct {
-	store  persistence.Store
-	cache  *otter.Cache[blockKey, any]
-	shards []shardBlocks
+	store   persistence.Store
+	squeeze *squeezer
+	cache   *otter.Cache[blockKey, any]
+	shards  []shardBlocks
 }
 
 type blockKey struct {
@@ -26,8 +27,8 @@ type blockKey struct {
 	ref  site.Ref
 }
 
-func newBlockCache(store persistence.Store, shards int, bytes uint64) *blockCache {
-	c := &blockCache{store: store, shards: make([]shardBlocks, shards)}
+func newBlockCache(store persistence.Store, squeeze *squeezer, shards int, bytes uint64) *blockCache {
+	c := &blockCache{store: store, squeeze: squeeze, shards: make([]shardBlocks, shards)}
 	c.cache = otter.Must(&otter.Options[blockKey, any]{
 		MaximumWeight: bytes,
 		Weigher:       func(_ blockKey, v any) uint32 { return weight(v) },
@@ -118,4 +119,17 @@ func (b *shardBlocks) Visits(_ context.Context, id analytics.SiteID, r site.Ref)
 	}
 	b.c.cache.Set(k, v)
 	return v, nil
+}
+
+// Sealed is not cached: what is made of it is, see dayCache.
+func (b *shardBlocks) Sealed(_ context.Context, id analytics.SiteID, r site.Ref) (*column.Sealed, error) {
+	value, err := b.get(id, r)
+	if err != nil {
+		return nil, err
+	}
+	s, err := column.DecodeSealed(value, b.c.squeeze)
+	if err != nil {
+		return nil, fmt.Errorf("decode segment %v of site %d: %w", r, id, err)
+	}
+	return s, nil
 }

@@ -97,8 +97,36 @@ func (s *Sites) visitorDays(ctx context.Context, n uint16, v *site.View, visitor
 				found[id.Day()] = true
 			}
 		}
+		for _, g := range v.Days[i].Sealed {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			there, err := s.inSealed(n, v.Site, &g, visitor)
+			if err != nil {
+				return nil, err
+			}
+			if there {
+				found[v.Days[i].Day] = true
+			}
+		}
 	}
 	return slices.Sorted(maps.Keys(found)), nil
+}
+
+// inSealed tells whether a visitor is in a sealed segment.
+func (s *Sites) inSealed(n uint16, id analytics.SiteID, g *site.ViewSealed, visitor uint64) (bool, error) {
+	if g.Sealed != nil {
+		return slices.Contains(g.Sealed.Visitor, visitor), nil
+	}
+	value, err := s.blocks.shards[n].get(id, g.Ref)
+	if err != nil {
+		return false, err
+	}
+	_, _, visitors, err := column.SealedVisitors(value, s.squeeze)
+	if err != nil {
+		return false, fmt.Errorf("decode segment %v of site %d: %w", g.Ref, id, err)
+	}
+	return slices.Contains(visitors, visitor), nil
 }
 
 // Settle writes the records of a shard now, so that its log can be truncated up

@@ -131,6 +131,12 @@ func (h *house) texts() (texts []string) {
 				return err
 			}
 			texts = append(texts, v.Dict...)
+		case site.KindSealed:
+			v, err := column.DecodeSealed(value, h.sites.squeeze)
+			if err != nil {
+				return err
+			}
+			texts = append(texts, v.Dict...)
 		default:
 			texts = append(texts, string(value))
 		}

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -11,6 +12,7 @@ import (
 	"footfall/analytics/column"
 	"footfall/analytics/session"
 	"footfall/analytics/site"
+	"footfall/persistence"
 )
 
 // dayCache holds what questions read: days of sites in session form, and what
@@ -38,12 +40,16 @@ type siteDays struct {
 	c          *dayCache
 	generation uint64
 	blocks     session.Blocks
+	fresh      freshView
 	lexicon    *session.Lexicon
 	pinned     int // guarded by dayCache.mu: pictures that use it
 
 	building sync.Mutex // guards making
 	making   map[int32]*making
 }
+
+// freshView gives a view of the site as it is now.
+type freshView func(context.Context) (*site.View, error)
 
 // making is a day in the making, which others wait for.
 type making struct {
@@ -95,7 +101,7 @@ func dayWeight(k dayKey, v any) uint32 {
 }
 
 // of gives the days of a site for one picture; release must be called once.
-func (c *dayCache) of(id analytics.SiteID, blocks session.Blocks) (s *siteDays, release func()) {
+func (c *dayCache) of(id analytics.SiteID, blocks session.Blocks, fresh freshView) (s *siteDays, release func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s = c.sites[id]
@@ -103,7 +109,7 @@ func (c *dayCache) of(id analytics.SiteID, blocks session.Blocks) (s *siteDays, 
 		if len(c.sites) >= sitesCachedMax {
 			c.dropIdleLocked()
 		}
-		s = &siteDays{c: c, generation: c.sizes.Add(1), blocks: blocks, lexicon: session.NewLexicon(), making: map[int32]*making{}}
+		s = &siteDays{c: c, generation: c.sizes.Add(1), blocks: blocks, fresh: fresh, lexicon: session.NewLexicon(), making: map[int32]*making{}}
 		c.sites[id] = s
 	}
 	s.pinned++
@@ -181,8 +187,33 @@ func (s *siteDays) Day(ctx context.Context, view *site.View, day int32) (*sessio
 	return m.day, m.err
 }
 
-// make makes a day from an earlier state of it, if there is one.
+// freshTries is how often a day is made anew because its records were replaced
+// while it was read.
+const freshTries = 5
+
+// make makes a day. Records that a view names go when what they hold is sealed,
+// rewritten or brought back; mostly a newer view says the same of the day, from
+// other records.
 func (s *siteDays) make(ctx context.Context, old *cachedDay, view *site.View, day int32) (*session.Day, error) {
+	d, err := s.makeFrom(ctx, old, view, day)
+	for range freshTries {
+		if !errors.Is(err, persistence.ErrNotFound) {
+			return d, err
+		}
+		now, failed := s.fresh(ctx)
+		if failed != nil {
+			return nil, failed
+		}
+		if version(now, day) != version(view, day) {
+			return nil, &analytics.Error{Code: analytics.Unavailable, Text: "the data asked about changed meanwhile, ask again", Err: err}
+		}
+		d, err = s.makeFrom(ctx, nil, now, day)
+	}
+	return d, err
+}
+
+// makeFrom makes a day from an earlier state of it, if there is one.
+func (s *siteDays) makeFrom(ctx context.Context, old *cachedDay, view *site.View, day int32) (*session.Day, error) {
 	if old == nil || old.version > version(view, day) {
 		return session.Build(ctx, view, day, s.blocks, s.lexicon)
 	}

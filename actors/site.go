@@ -71,6 +71,9 @@ func (a *siteActor) Receive(ctx actor.Context) {
 		}
 	case *outcomeRequest:
 		msg.reply <- a.outcome(msg.index)
+	case *sealRequest:
+		a.guard(func() error { return a.sealAll(msg.ctx) })
+		msg.reply <- a.fault
 	case *actor.Stopped:
 		if a.fault != nil {
 			a.sites.failed.Add(-1)
@@ -126,6 +129,7 @@ func (a *siteActor) load() error {
 	header, err := a.sites.cfg.Store.Get(a.key(site.Ref{Kind: site.KindHeader}))
 	if errors.Is(err, persistence.ErrNotFound) {
 		a.machine = site.New(a.id)
+		a.machine.SetPacker(a.sites.squeeze)
 		return nil
 	}
 	if err != nil {
@@ -135,6 +139,7 @@ func (a *siteActor) load() error {
 	if err != nil {
 		return fmt.Errorf("restore site %d: %w", a.id, err)
 	}
+	m.SetPacker(a.sites.squeeze)
 	for _, r := range records {
 		value, err := a.sites.cfg.Store.Get(a.key(r))
 		if err != nil {
@@ -183,12 +188,20 @@ func (a *siteActor) provide(need []site.Ref) error {
 	return nil
 }
 
-// flush writes what changed. The batch is not synced: the log holds everything
-// until a later sync covers both.
+// flush writes what changed, and seals some of what is over before.
 func (a *siteActor) flush() error {
 	if !a.machine.Dirty() {
 		return nil
 	}
+	if _, err := a.seal(false, sealPartsMax); err != nil {
+		return err
+	}
+	return a.write()
+}
+
+// write writes what changed. The batch is not synced: the log holds everything
+// until a later sync covers both.
+func (a *siteActor) write() error {
 	b := a.sites.cfg.Store.NewBatch()
 	writes := a.machine.Flush()
 	for _, w := range writes {

@@ -33,7 +33,8 @@ type Log interface {
 	Truncated(shard uint16, index uint64)
 }
 
-// Config is what Sites needs. All fields but CacheBytes are required.
+// Config is what Sites needs. CacheBytes, BudgetRows and
+// Lasting may be missing.
 type Config struct {
 	Store  persistence.Store
 	Log    Log
@@ -44,7 +45,10 @@ type Config struct {
 	// BudgetRows is how many events and visits one question may look at; 0 means no
 	// limit.
 	BudgetRows int64
-	Clock      func() time.Time
+	// Lasting tells whether visitors of a site keep their ids over days, so that ids
+	// must be kept; nil: of all. It may be called from many goroutines.
+	Lasting func(site analytics.SiteID) bool
+	Clock   func() time.Time
 }
 
 // unappliedBytesMax bounds the entries that wait in mailboxes: a replay reads
@@ -54,14 +58,15 @@ const unappliedBytesMax = 4 << 20
 // Sites owns the actors of all sites of a node. Safe for concurrent use, but
 // Apply must be called in log order for each shard.
 type Sites struct {
-	cfg    Config
-	system *actor.ActorSystem
-	shards []shard
-	blocks *blockCache
-	days   *dayCache
-	turns  *turns
-	room   *semaphore.Weighted // bytes of entries handed to actors and not yet applied
-	live   topics
+	cfg     Config
+	system  *actor.ActorSystem
+	shards  []shard
+	blocks  *blockCache
+	days    *dayCache
+	turns   *turns
+	squeeze *squeezer
+	room    *semaphore.Weighted // bytes of entries handed to actors and not yet applied
+	live    topics
 
 	resident atomic.Int64
 	failed   atomic.Int64
@@ -102,8 +107,9 @@ func New(cfg Config) *Sites {
 	if cfg.CacheBytes == 0 {
 		cfg.CacheBytes = 64 << 20
 	}
-	s := &Sites{cfg: cfg, shards: make([]shard, cfg.Shards), blocks: newBlockCache(cfg.Store, cfg.Shards, cfg.CacheBytes/8),
-		days: newDayCache(cfg.CacheBytes), turns: newTurns(runtime.GOMAXPROCS(0)), room: semaphore.NewWeighted(unappliedBytesMax)}
+	squeeze := newSqueezer()
+	s := &Sites{cfg: cfg, shards: make([]shard, cfg.Shards), blocks: newBlockCache(cfg.Store, squeeze, cfg.Shards, cfg.CacheBytes/8),
+		days: newDayCache(cfg.CacheBytes), squeeze: squeeze, turns: newTurns(runtime.GOMAXPROCS(0)), room: semaphore.NewWeighted(unappliedBytesMax)}
 	s.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(quiet{cfg.Logger.Handler()})
 	}))
@@ -283,7 +289,7 @@ func (s *Sites) Look(ctx context.Context, n uint16, id analytics.SiteID, f func(
 	if err != nil {
 		return err
 	}
-	days, release := s.days.of(id, &s.blocks.shards[n])
+	days, release := s.days.of(id, &s.blocks.shards[n], func(ctx context.Context) (*site.View, error) { return s.View(ctx, n, id) })
 	defer release()
 	err = f(ctx, &query.Picture{View: v, Days: days, Fan: s.turns.fan, Yield: runtime.Gosched, Budget: s.cfg.BudgetRows})
 	if errors.Is(err, context.DeadlineExceeded) {

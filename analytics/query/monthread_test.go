@@ -47,6 +47,10 @@ func (a *archive) Visits(_ context.Context, _ analytics.SiteID, r site.Ref) (*co
 	return column.DecodeVisits(a.records[r])
 }
 
+func (a *archive) Sealed(_ context.Context, _ analytics.SiteID, r site.Ref) (*column.Sealed, error) {
+	return column.DecodeSealed(a.records[r], nil)
+}
+
 // Lexicon, Day, Recall and Remember are those of days, with a count.
 func (a *archive) Lexicon() *session.Lexicon { return a.days.Lexicon() }
 

@@ -106,6 +106,10 @@ func (s *story) event() analytics.Event {
 	case s.chance(18) && len(s.ledger.visits) > 0: // something of a visit that was missed, or that brings two together
 		v := s.familiar()
 		e.Time, e.Explicit = min(s.now, v.start()-32*minuteMS+s.r.Int64N(v.active-v.start()+64*minuteMS)), true
+		if e.Time < v.start() && s.chance(40) { // engagement before the first event
+			e.Kind, e.Name, e.NonInteractive, e.Revenue = analytics.Engagement, "", false, analytics.Revenue{}
+			e.EngagedMS, e.ScrollDepth = 20_000, 60
+		}
 		e.Visitor, e.Named = v.visitor, v.first.Named && e.Kind != analytics.Engagement
 		return e
 	}
@@ -422,9 +426,15 @@ func TestAnswersOfACrowdEqualAPlainCount(t *testing.T) {
 				sealed++
 			}
 		}
+		for _, g := range d.Sealed {
+			rows += g.Events
+			if g.Sealed == nil {
+				sealed++
+			}
+		}
 	}
 	if sealed < days || rows < days*perDay/2 {
-		t.Fatalf("%d full blocks are sealed, %d rows in all", sealed, rows)
+		t.Fatalf("%d full blocks and segments are on record, %d rows in all", sealed, rows)
 	}
 	for _, d := range [][]query.Dimension{nil, {query.EventPage, query.Source, query.Browser}, {query.Source, query.TimeHour}} {
 		for _, lasting := range []bool{false, true} {

@@ -101,6 +101,9 @@ func (p *Picture) spans(from, to int64) []span {
 		for j := range d.Filed {
 			s.rows += d.Filed[j].Rows
 		}
+		for j := range d.Sealed {
+			s.rows += d.Sealed[j].Events + d.Sealed[j].Visits
+		}
 		end := int64(d.Day+1) * column.DayMS
 		for k := i + 1; k < len(days) && days[k].Day <= d.Day+ahead; k++ { // visits that late events moved to an earlier start
 			if days[k].Start < end {

@@ -88,6 +88,10 @@ func (d *diary) Visits(_ context.Context, _ analytics.SiteID, r site.Ref) (*colu
 	return column.DecodeVisits(d.records[r])
 }
 
+func (d *diary) Sealed(_ context.Context, _ analytics.SiteID, r site.Ref) (*column.Sealed, error) {
+	return column.DecodeSealed(d.records[r], nil)
+}
+
 func (d *diary) Day(ctx context.Context, view *site.View, day int32) (*session.Day, error) {
 	built, err := session.Build(ctx, view, day, d, d.lexicon)
 	if err == nil && d.layered && len(built.Layers) == 1 {

@@ -26,6 +26,7 @@ type traffic struct {
 	// accepted are events that reached the log for the first time, engaged those
 	// engagements among them that were counted.
 	accepted, engaged int
+	sealed            int // parts of days
 }
 
 func newTraffic(t testing.TB) *traffic {
@@ -148,6 +149,13 @@ func (tr *traffic) apply(data []byte) []analytics.Reason {
 // flush writes the records; restart also forgets the machine and reads it back.
 func (tr *traffic) flush(restart bool) {
 	tr.t.Helper()
+	rule := site.SealRule{Hurry: tr.index%2 == 0}
+	for p, ok := tr.machine.NextSeal(rule); ok && tr.index%3 > 0; p, ok = tr.machine.NextSeal(rule) {
+		if err := tr.machine.SealPart(p, tr.records); err != nil {
+			tr.t.Fatal(err)
+		}
+		tr.sealed++
+	}
 	for _, w := range tr.machine.Flush() {
 		if w.Value == nil {
 			delete(tr.records, w.Ref)
@@ -194,6 +202,14 @@ func (tr *traffic) Visits(_ context.Context, _ analytics.SiteID, r site.Ref) (*c
 		return nil, err
 	}
 	return column.DecodeVisits(b)
+}
+
+func (tr *traffic) Sealed(_ context.Context, _ analytics.SiteID, r site.Ref) (*column.Sealed, error) {
+	b, err := tr.record(r)
+	if err != nil {
+		return nil, err
+	}
+	return column.DecodeSealed(b, nil)
 }
 
 // conserved checks that what was refused is counted with its reason.

@@ -80,6 +80,9 @@ func (a *advance) readAdded() (bool, error) {
 		}
 		had := 0
 		if t := then[d.Day]; t != nil {
+			if t.Moved != d.Moved {
+				return false, nil // rows went into segments or came back
+			}
 			for j := range t.Events {
 				had += t.Events[j].Rows
 			}

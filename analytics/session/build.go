@@ -16,6 +16,7 @@ import (
 type Blocks interface {
 	Events(ctx context.Context, id analytics.SiteID, r site.Ref) (*column.Events, error)
 	Visits(ctx context.Context, id analytics.SiteID, r site.Ref) (*column.Visits, error)
+	Sealed(ctx context.Context, id analytics.SiteID, r site.Ref) (*column.Sealed, error)
 }
 
 // Build makes the visits of view that begin in a UTC day. It reads what it needs
@@ -25,15 +26,24 @@ func Build(ctx context.Context, view *site.View, day int32, blocks Blocks, lex *
 	if err := b.readVisits(); err != nil {
 		return nil, err
 	}
-	d := &Day{Day: day, Lexicon: lex}
-	if len(b.visits) == 0 {
-		return d, nil
-	}
-	if err := b.readEvents(); err != nil {
+	sealed, err := b.readSealed()
+	if err != nil {
 		return nil, err
 	}
-	l := b.layer()
-	d.Layers = []*Layer{l}
+	d := &Day{Day: day, Lexicon: lex}
+	if sealed != nil {
+		d.Layers = []*Layer{sealed}
+	}
+	if len(b.visits) > 0 {
+		if err := b.readEvents(); err != nil {
+			return nil, err
+		}
+		l := b.layer()
+		if sealed != nil {
+			l = join(sealed, l, lex)
+		}
+		d.Layers = []*Layer{l}
+	}
 	d.measure()
 	return d, nil
 }

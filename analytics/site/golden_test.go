@@ -27,6 +27,8 @@ type script struct {
 	records map[site.Ref][]byte
 	index   uint64
 	lastID  uint64
+	seal    *site.SealRule // nil: days are not sealed
+	parts   int            // sealed so far
 }
 
 func (s *script) Events(_ context.Context, _ analytics.SiteID, r site.Ref) (*column.Events, error) {
@@ -35,6 +37,10 @@ func (s *script) Events(_ context.Context, _ analytics.SiteID, r site.Ref) (*col
 
 func (s *script) Visits(_ context.Context, _ analytics.SiteID, r site.Ref) (*column.Visits, error) {
 	return column.DecodeVisits(s.records[r])
+}
+
+func (s *script) Sealed(_ context.Context, _ analytics.SiteID, r site.Ref) (*column.Sealed, error) {
+	return column.DecodeSealed(s.records[r], nil)
 }
 
 func at(text string) (int64, error) {
@@ -200,7 +206,10 @@ func (s *script) first() string {
 }
 
 func (s *script) flush() string {
-	var kinds [6]int
+	var kinds [7]int
+	if s.seal != nil {
+		s.parts += s.sealParts(*s.seal)
+	}
 	for _, w := range s.machine.Flush() {
 		kinds[w.Ref.Kind]++
 		if w.Value == nil {
@@ -214,6 +223,17 @@ func (s *script) flush() string {
 		text += fmt.Sprintf(", seals %d", kinds[5])
 	}
 	return text
+}
+
+// sealParts seals all that can be sealed, and tells how many parts that were.
+func (s *script) sealParts(rule site.SealRule) (n int) {
+	for p, ok := s.machine.NextSeal(rule); ok; p, ok = s.machine.NextSeal(rule) {
+		if err := s.machine.SealPart(p, s.records); err != nil {
+			panic(err)
+		}
+		n++
+	}
+	return n
 }
 
 func (s *script) restart() error {

@@ -35,6 +35,7 @@ const (
 	KindWindow = 3 // ids of live events; period is the generation
 	KindIDs    = 4 // ids of events with given times; period is the UTC day
 	KindSeals  = 5 // closed months, one record
+	KindSealed = 6 // segments of days that are over; period is the UTC day
 )
 
 // Machine is the state of one site.
@@ -67,6 +68,8 @@ type Machine struct {
 	sealsDirty  bool   // differ from their record
 	outcomes    []outcome
 	removal     *removal // the command that records are being provided for
+
+	packer column.Packer
 }
 
 type dropKey struct {
@@ -82,10 +85,14 @@ type day struct {
 	start   int64  // no visit filed here has an earlier activity, Unix ms
 	last    int64  // nor a later activity
 	changed uint64 // see ViewDay.Changed
+	at      int64  // log time of that change, Unix ms
+	moved   uint64 // see ViewDay.Moved
 	tail    *column.Events
 	blocks  []block // sealed, events
 	vblocks []block // sealed, visits
-	chunk   uint32  // number of the next block record
+	sealed  []segment
+	odd     bool   // cannot be sealed, see SealPart
+	chunk   uint32 // number of the next block record
 
 	ids       idSet // of events with given times, if loaded
 	fresh     []uint64
@@ -112,6 +119,11 @@ type Ref struct {
 
 // New makes the state of a site that has counted nothing.
 func New(id analytics.SiteID) *Machine { return &Machine{id: id, sealAt: visitsSealMin} }
+
+// SetPacker says what compresses and reads sealed segments. Without, they are not
+// compressed, and compressed ones cannot be read. It is called before anything
+// else.
+func (m *Machine) SetPacker(p column.Packer) { m.packer = p }
 
 // Applied is the index of the last log entry that the state contains.
 func (m *Machine) Applied() uint64 { return m.applied }
@@ -155,6 +167,12 @@ func (m *Machine) Need(now int64, items []entry.Item) []Ref {
 					need = append(need, Ref{KindVisits, uint32(d.n), b.chunk})
 				}
 			}
+			for j := range d.sealed {
+				g := &d.sealed[j]
+				if it.Time > g.start-analytics.VisitGapMS && it.Time < g.last+analytics.VisitGapMS && g.joinable() {
+					need = append(need, g.ref(d.n))
+				}
+			}
 		}
 	}
 	return unique(need)
@@ -194,6 +212,9 @@ func (m *Machine) Provide(r Ref, value []byte) error {
 			d.idsLoaded = true
 		}
 		return nil
+	}
+	if r.Kind == KindSealed {
+		return m.provideSealed(d, r.Chunk, value)
 	}
 	for i := range d.vblocks {
 		if d.vblocks[i].chunk != r.Chunk {
@@ -290,7 +311,7 @@ func (m *Machine) apply(it *entry.Item) analytics.Reason {
 		m.mark(began)
 	}
 	m.append(d, v.id, it, page, host)
-	d.changed = m.applied
+	m.changes(d)
 	m.remember(d, it)
 	if it.Kind != analytics.Engagement && (m.first == 0 || t < m.first) {
 		m.first = t
@@ -376,7 +397,7 @@ func (m *Machine) merge(keep, gone int32) {
 // the former, and gives it.
 func (m *Machine) markVisit(v *visit) *day {
 	filed := m.findDay(v.id.Day())
-	filed.changed = m.applied
+	m.changes(filed)
 	filed.start, filed.last = min(filed.start, v.start), max(filed.last, v.last)
 	if start := column.DayOf(v.start); start != filed.n {
 		m.mark(start)
@@ -388,9 +409,12 @@ func (m *Machine) markVisit(v *visit) *day {
 // there has nothing to be seen.
 func (m *Machine) mark(n int32) {
 	if d := m.findDay(n); d != nil {
-		d.changed = m.applied
+		m.changes(d)
 	}
 }
+
+// changes says so of a day.
+func (m *Machine) changes(d *day) { d.changed, d.at, d.odd = m.applied, m.now, false }
 
 // begin files a new visit under the day of its first event.
 func (m *Machine) begin(d *day, visitor uint64, it *entry.Item) int32 {

@@ -1,6 +1,7 @@
 package site_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -130,16 +131,65 @@ func (s *script) rows(t *testing.T, v *site.View) map[column.VisitID]string {
 			}
 		}
 	}
-	s.events(t, v, func(id column.VisitID, _ int64, text string) {
+	s.sealed(t, v, func(d *site.ViewDay, g *site.ViewSealed, c *column.Sealed) {
+		if c.Len() != g.Visits || len(c.At) != g.Events {
+			t.Fatalf("segment %v has %d visits and %d events, want %d and %d", g.Ref, c.Len(), len(c.At), g.Visits, g.Events)
+		}
+		for j, n := range c.Number {
+			x := c.Sum(j)
+			if !slices.ContainsFunc(v.Days, func(d site.ViewDay) bool { return d.Day == column.DayOf(x.Start) }) {
+				t.Fatalf("sealed visit %d of day %d starts on a day that is not there", n, c.Day)
+			}
+			if x.Start < d.Start || x.Last > d.Last || x.Start < g.Start || x.Last > g.Last {
+				t.Fatalf("sealed visit %d of day %d lies outside the bounds of its day or segment", n, c.Day)
+			}
+			var entryPage, exitPage string
+			if x.Entry >= 0 {
+				entryPage, exitPage = c.Dict[c.Page[x.Entry]], c.Dict[c.Page[x.Exit]]
+			}
+			id := column.MakeVisitID(c.Day, n)
+			if out[id] != "" {
+				t.Fatalf("visit %d of day %d is there twice", n, c.Day)
+			}
+			out[id] = fmt.Sprintln("visitor", c.Visitor[j], x.Start, x.Last, x.LastEvent, x.Views, x.Customs, x.Flags|c.Named[j]*column.Named,
+				entryPage, exitPage, entry.Field(c.Dict[c.Acquisition[j]], 0))
+		}
+	})
+	events := map[column.VisitID][]seenEvent{}
+	s.events(t, v, func(id column.VisitID, at int64, text string) {
 		if out[id] == "" {
 			t.Fatalf("an event without a visit: %s", text)
 		}
-		out[id] += text
+		events[id] = append(events[id], seenEvent{at: at, text: text})
 	})
+	for id, all := range events {
+		slices.SortStableFunc(all, func(x, y seenEvent) int { return int(x.at - y.at) })
+		for _, e := range all {
+			out[id] += e.text
+		}
+	}
 	return out
 }
 
-// events calls fn for each event in order of days and arrival.
+// sealed calls fn for each sealed segment.
+func (s *script) sealed(t *testing.T, v *site.View, fn func(*site.ViewDay, *site.ViewSealed, *column.Sealed)) {
+	t.Helper()
+	for i := range v.Days {
+		for j := range v.Days[i].Sealed {
+			g := &v.Days[i].Sealed[j]
+			c := g.Sealed
+			if c == nil {
+				var err error
+				if c, err = s.Sealed(context.Background(), 1, g.Ref); err != nil {
+					t.Fatalf("sealed %v: %v", g.Ref, err)
+				}
+			}
+			fn(&v.Days[i], g, c)
+		}
+	}
+}
+
+// events calls fn for each event: those of a visit in order of days and arrival.
 func (s *script) events(t *testing.T, v *site.View, fn func(column.VisitID, int64, string)) {
 	t.Helper()
 	for i := range v.Days {
@@ -163,6 +213,14 @@ func (s *script) events(t *testing.T, v *site.View, fn func(column.VisitID, int6
 			}
 		}
 	}
+	s.sealed(t, v, func(_ *site.ViewDay, _ *site.ViewSealed, c *column.Sealed) {
+		for j, n := range c.Number {
+			for e := c.First[j]; e < c.First[j+1]; e++ {
+				r := c.RareOf(int(e))
+				fn(column.MakeVisitID(c.Day, n), c.At[e], fmt.Sprintln(" ", c.At[e], c.Kind[e], c.Dict[r.Name], c.Dict[c.Page[e]], c.Dict[r.Revenue], r.Scroll, r.Engaged))
+			}
+		}
+	})
 }
 
 // state is all rows as one text without numbers of visits.
@@ -207,10 +265,11 @@ func newScript() *script { return &script{machine: site.New(1), records: map[sit
 // with one that got the same traffic without theirs, through flushes, restarts
 // and later traffic.
 func TestErasedIsAsIfNeverThere(t *testing.T) {
-	erased := 0
+	erased, sealed := 0, 0
 	for seed := range uint64(25) {
 		g := newRandom(seed)
 		a, b := newScript(), newScript()
+		a.seal = &site.SealRule{Hurry: g.r.IntN(2) == 0}
 		victim := uint64(1 + g.r.IntN(g.visitors))
 		theirs := map[uint64]bool{}
 		one := func(before bool) {
@@ -246,6 +305,7 @@ func TestErasedIsAsIfNeverThere(t *testing.T) {
 		for range 150 + g.r.IntN(250) {
 			one(true)
 		}
+		sealed += a.parts
 		was := a.rows(t, a.machine.View())
 		visits, events := a.erase(t, g.now, victim)
 		wantVisits, wantEvents := uint64(0), uint64(0)
@@ -284,6 +344,9 @@ func TestErasedIsAsIfNeverThere(t *testing.T) {
 			}
 		}
 	}
+	if sealed < 300 {
+		t.Fatalf("only %d parts were sealed: the test tests little", sealed)
+	}
 	if erased < 300 {
 		t.Fatalf("only %d visits were erased: the test tests little", erased)
 	}
@@ -296,6 +359,9 @@ func TestRetainTakesVisitsWhole(t *testing.T) {
 	for seed := range uint64(25) {
 		g := newRandom(1000 + seed)
 		s := newScript()
+		if seed%3 > 0 {
+			s.seal = &site.SealRule{Hurry: seed%3 == 1}
+		}
 		for range 4 {
 			for range 150 {
 				s.apply(t, g.event())
@@ -343,7 +409,7 @@ func TestRetainTakesVisitsWhole(t *testing.T) {
 				}
 			}
 			for r := range s.records {
-				if (r.Kind == site.KindVisits || r.Kind == site.KindIDs) && int32(r.Period) < day {
+				if (r.Kind == site.KindVisits || r.Kind == site.KindIDs || r.Kind == site.KindSealed) && int32(r.Period) < day {
 					t.Fatalf("seed %d: record %v of a day that went is still there", seed, r)
 				}
 			}
@@ -361,6 +427,7 @@ func TestAVersionNamesWhatCanBeSeen(t *testing.T) {
 	for seed := range uint64(10) {
 		g := newRandom(2000 + seed)
 		s := newScript()
+		s.seal = &site.SealRule{Hurry: seed%2 == 0}
 		type key struct {
 			from, to int64
 			version  uint64
@@ -459,6 +526,7 @@ func (s *script) picture(t *testing.T, v *site.View) *picture {
 	s.events(t, v, func(id column.VisitID, at int64, text string) {
 		p.events = append(p.events, seenEvent{p.place[id], at, text})
 	})
+	slices.SortStableFunc(p.events, func(x, y seenEvent) int { return cmp.Or(x.visit-y.visit, int(x.at-y.at)) })
 	return p
 }
 
@@ -505,6 +573,7 @@ func TestAReplayGivesTheSameBytes(t *testing.T) {
 	for seed := range uint64(25) {
 		g := newRandom(3000 + seed)
 		s := newScript()
+		s.seal = &site.SealRule{Hurry: seed%2 == 0, Forget: true}
 		var since []logged // the last flush
 		index := uint64(0)
 		for range 400 {
@@ -523,7 +592,7 @@ func TestAReplayGivesTheSameBytes(t *testing.T) {
 			if g.r.IntN(40) > 0 {
 				continue
 			}
-			twin := &script{records: map[site.Ref][]byte{}, index: index}
+			twin := &script{records: map[site.Ref][]byte{}, index: index, seal: s.seal}
 			for r, value := range s.records {
 				twin.records[r] = value
 			}

@@ -12,10 +12,12 @@ import (
 
 // The header of a site, one record, holds all that is live:
 //
-//	header = version(1)=2  applied now first sealedLast
+//	header = version(1)=3  applied now first sealedLast
 //	         kept removals removedAt removedLast  seals: count, then the last month if any
 //	         days: count, then for each: n visits events start last chunk idChunks changed
+//	               at moved
 //	               blocks and vblocks: count, then chunk rows from to each
+//	               sealed: count, then chunk visits events start last flags each
 //	               ids not yet in a record: count(uvarint) and 8 bytes each
 //	         drops: count, then day reason n     alias: count, then two ids each
 //	         window: count, then number chunks and ids as above
@@ -23,11 +25,12 @@ import (
 //	         segments: count, then length and a column block each: live events, live visits
 //	         crc32c(4) over all before
 //
-// Numbers are varints, signed where they can be negative. Version 1, which is
-// still read, has neither changed nor outcomes nor the line of kept. An ids record
-// is version(1)=1, count(uvarint), 8 bytes each, crc32c(4).
+// Numbers are varints, signed where they can be negative. Older versions are
+// still read: version 2 has neither at nor moved nor sealed, version 1 besides
+// neither changed nor outcomes nor the line of kept. An ids record is version(1)=1, count(uvarint), 8 bytes each, crc32c(4).
 const (
-	headerVersion  = 2
+	headerVersion  = 3
+	headerVersion2 = 2
 	headerVersion1 = 1
 	idsVersion     = 1
 )
@@ -70,6 +73,12 @@ func (m *Machine) Flush() []Write {
 			if b := &d.vblocks[i]; !b.written {
 				out = append(out, Write{Ref: Ref{KindVisits, uint32(d.n), b.chunk}, Value: column.AppendVisits(nil, b.visits), Visits: b.visits})
 				b.written, b.visits = true, nil
+			}
+		}
+		for i := range d.sealed {
+			if g := &d.sealed[i]; !g.written {
+				out = append(out, Write{Ref: g.ref(d.n), Value: column.AppendSealed(nil, g.sealed, m.packer)})
+				g.written, g.sealed = true, nil
 			}
 		}
 		if len(d.fresh) >= idsChunkMin || len(d.fresh) > 0 && m.over(d.n) {
@@ -175,6 +184,8 @@ func (m *Machine) encodeHeader() []byte {
 		u(uint64(d.chunk))
 		u(uint64(d.idChunks))
 		u(d.changed)
+		i(d.at)
+		u(d.moved)
 		for _, blocks := range [][]block{d.blocks, d.vblocks} {
 			u(uint64(len(blocks)))
 			for _, bl := range blocks {
@@ -183,6 +194,15 @@ func (m *Machine) encodeHeader() []byte {
 				i(bl.from)
 				i(bl.to)
 			}
+		}
+		u(uint64(len(d.sealed)))
+		for _, g := range d.sealed {
+			u(uint64(g.chunk))
+			u(uint64(g.visits))
+			u(uint64(g.events))
+			i(g.start)
+			i(g.last)
+			u(uint64(g.flags))
 		}
 		b = appendIDs(b, d.fresh)
 	}
@@ -335,13 +355,14 @@ func (d *decoder) bytes(n int) []byte {
 
 // restoreTop reads a header up to and with its days.
 func restoreTop(id analytics.SiteID, header []byte) (m *Machine, d *decoder, old bool, err error) {
-	d, err = checked(header, headerVersion)
-	if err != nil {
-		if d, err = checked(header, headerVersion1); err != nil {
-			return nil, nil, false, err
-		}
-		old = true
+	version := byte(headerVersion)
+	if len(header) > 0 && header[0] >= headerVersion1 && header[0] < headerVersion {
+		version = header[0]
 	}
+	if d, err = checked(header, version); err != nil {
+		return nil, nil, false, err
+	}
+	old = version == headerVersion1
 	m = New(id)
 	m.applied, m.now, m.first, m.sealedLast = d.u(), d.i(), d.i(), d.i()
 	if !old {
@@ -356,9 +377,17 @@ func restoreTop(id analytics.SiteID, header []byte) (m *Machine, d *decoder, old
 		if !old {
 			x.changed = d.u()
 		}
+		if x.at = m.now; version >= 3 {
+			x.at, x.moved = d.i(), d.u()
+		}
 		for _, blocks := range []*[]block{&x.blocks, &x.vblocks} {
 			for k := d.count(); k > 0 && !d.bad; k-- {
 				*blocks = append(*blocks, block{chunk: uint32(d.u()), rows: uint32(d.u()), from: d.i(), to: d.i(), written: true})
+			}
+		}
+		if version >= 3 {
+			for k := d.count(); k > 0 && !d.bad; k-- {
+				x.sealed = append(x.sealed, segment{chunk: uint32(d.u()), visits: uint32(d.u()), events: uint32(d.u()), start: d.i(), last: d.i(), flags: uint8(d.u()), written: true})
 			}
 		}
 		x.fresh = d.ids()

@@ -17,6 +17,7 @@ type removal struct {
 	gone    goneVisits // of Erase, as far as known
 	visits  map[Ref]*column.Visits
 	events  map[Ref]*column.Events
+	looked  map[Ref]bool // segments in which the visitor is not
 }
 
 // goneVisits are visits to be removed, with the span in which their events lie.
@@ -42,7 +43,7 @@ func (m *Machine) needOf(c *entry.Item) []Ref {
 	}
 	if r := m.removal; r == nil || r.command != c.Command || r.visitor != c.Visitor || r.day != c.Day {
 		m.removal = &removal{command: c.Command, visitor: c.Visitor, day: c.Day,
-			visits: map[Ref]*column.Visits{}, events: map[Ref]*column.Events{}}
+			visits: map[Ref]*column.Visits{}, events: map[Ref]*column.Events{}, looked: map[Ref]bool{}}
 	}
 	if c.Command == entry.Retain {
 		return m.needOfRetain(c.Day)
@@ -55,6 +56,11 @@ func (m *Machine) needOfErase(day int32) []Ref {
 	var need []Ref
 	if d := m.findDay(day); d != nil {
 		need = r.missingVisits(need, d)
+		for i := range d.sealed {
+			if g := &d.sealed[i]; g.joinable() && !r.looked[g.ref(d.n)] {
+				need = append(need, g.ref(d.n))
+			}
+		}
 	}
 	if len(need) > 0 {
 		return need
@@ -103,6 +109,9 @@ func (r *removal) missingEvents(need []Ref, d *day, b *block) []Ref {
 
 // provide looks at a record and keeps its rows if some of them will go.
 func (r *removal) provide(m *Machine, ref Ref, value []byte) error {
+	if ref.Kind == KindSealed {
+		return m.lookSealed(ref, value)
+	}
 	if ref.Kind == KindVisits {
 		v, err := column.DecodeVisits(value)
 		if err != nil {
@@ -137,7 +146,7 @@ func (r *removal) takes(m *Machine, id column.VisitID) bool {
 	if r.command == entry.Retain {
 		return m.resolve(id).Day() < r.day
 	}
-	_, ok := r.gone[id]
+	_, ok := r.gone[m.resolve(id)]
 	return ok
 }
 
@@ -218,14 +227,16 @@ func (m *Machine) erase(it *entry.Item) (visits, events uint64) {
 			if v.Flags[i]&column.Dead == 0 {
 				visits++
 			}
-			d.changed = m.applied
+			m.changes(d)
 			m.mark(column.DayOf(v.Start[i]))
 			return false
 		})
 		events += m.rewriteEvents(d, func(b *block) bool { return r.gone.touches(b.from, b.to) })
 	}
-	for id := range r.gone {
-		delete(m.alias, id)
+	for from, to := range m.alias {
+		if _, ok := r.gone[to]; ok {
+			delete(m.alias, from)
+		}
 	}
 	m.forget(lost)
 	return visits, events
@@ -258,6 +269,9 @@ func (m *Machine) forget(lost []bool) {
 	for _, d := range m.days {
 		for i := range d.vblocks {
 			earlier(d.vblocks[i].from)
+		}
+		for i := range d.sealed {
+			earlier(d.sealed[i].start)
 		}
 	}
 }
@@ -306,7 +320,7 @@ func (m *Machine) rewriteEvents(d *day, touched func(*block) bool) (events uint6
 		})
 		if len(rows) < e.Len() {
 			d.events -= uint32(e.Len() - len(rows))
-			d.changed = m.applied
+			m.changes(d)
 		}
 		return rows, len(rows) == e.Len()
 	}

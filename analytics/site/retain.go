@@ -76,6 +76,7 @@ func (m *Machine) retain(it *entry.Item) analytics.Reason {
 		lost[i] = m.resolve(m.visits[i].id).Day() < it.Day || m.visits[i].id.Day() < it.Day
 	}
 	days := m.days[:0:0]
+	early := m.earliestSealed(it.Day)
 	for _, d := range m.days {
 		if d.n >= it.Day {
 			m.rewriteVisits(d, func(v *column.Visits, i int) bool { return !m.hollow(v, i, it.Day) })
@@ -84,7 +85,7 @@ func (m *Machine) retain(it *entry.Item) analytics.Reason {
 			continue
 		}
 		m.removedAt, m.removedLast = m.applied, max(m.removedLast, d.last, int64(d.n+1)*column.DayMS-1)
-		if m.shed(d, from) {
+		if m.shed(d, from) || early < int64(d.n+1)*column.DayMS {
 			days = append(days, d)
 		}
 	}
@@ -123,6 +124,7 @@ func (m *Machine) shed(d *day, from int64) bool {
 		m.obsolete = append(m.obsolete, Ref{KindIDs, uint32(d.n), c})
 	}
 	d.vblocks, d.ids, d.fresh, d.idChunks, d.idsLoaded = nil, idSet{}, nil, 0, true
-	d.changed = m.applied
+	m.shedSealed(d)
+	m.changes(d)
 	return len(d.blocks) > 0 || d.tail != nil
 }

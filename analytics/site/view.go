@@ -34,8 +34,12 @@ type ViewDay struct {
 	// day: an event on it, or a visit that is filed under it or starts on it, with
 	// whatever events. Of two views with the same Changed, those are the same.
 	Changed uint64
-	Events  []ViewEvents
-	Filed   []ViewVisits
+	// Moved changes whenever rows of the day, or visits filed under it, went from
+	// blocks into sealed segments or back. What they say stays the same.
+	Moved  uint64
+	Events []ViewEvents
+	Filed  []ViewVisits
+	Sealed []ViewSealed
 }
 
 // Version gives a number for what a question about [from, to), Unix ms, can see:
@@ -102,6 +106,17 @@ type ViewVisits struct {
 	Visits      *column.Visits // nil: load Ref
 }
 
+// ViewSealed are visits filed under the day with all of their events, whatever
+// day they fall on, at hand or in the record named by Ref; no row of theirs is
+// anywhere else. Start is the earliest start and Last the latest activity, Unix
+// ms.
+type ViewSealed struct {
+	Visits, Events int
+	Start, Last    int64
+	Ref            Ref
+	Sealed         *column.Sealed // nil: load Ref
+}
+
 const chunkRows = 2048
 
 // visitChunk is what views share of chunkRows live visits, by day.
@@ -128,7 +143,7 @@ func (m *Machine) View() *View {
 	at := make(map[int32]*ViewDay, len(m.days))
 	for i, d := range m.days {
 		vd := &v.Days[i]
-		*vd = ViewDay{Day: d.n, Visits: d.visits, Start: d.start, Last: d.last, Changed: d.changed}
+		*vd = ViewDay{Day: d.n, Visits: d.visits, Start: d.start, Last: d.last, Changed: d.changed, Moved: d.moved}
 		at[d.n] = vd
 		for j := range d.blocks {
 			b := &d.blocks[j]
@@ -145,6 +160,13 @@ func (m *Machine) View() *View {
 			b := &d.vblocks[j]
 			vd.Filed = append(vd.Filed, ViewVisits{Rows: int(b.rows), Start: b.from, Last: b.to,
 				Ref: Ref{KindVisits, uint32(d.n), b.chunk}, Visits: b.visits})
+		}
+	}
+	for i, d := range m.days {
+		for j := range d.sealed {
+			g := &d.sealed[j]
+			v.Days[i].Sealed = append(v.Days[i].Sealed, ViewSealed{Visits: int(g.visits), Events: int(g.events), Start: g.start, Last: g.last,
+				Ref: g.ref(d.n), Sealed: g.sealed})
 		}
 	}
 	for _, seg := range m.liveVisits() {

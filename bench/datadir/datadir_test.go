@@ -27,6 +27,9 @@ func rows(t *testing.T, d *Dir, id analytics.SiteID) (events, unsealed int) {
 				unsealed++
 			}
 		}
+		for _, g := range day.Sealed {
+			events += g.Events
+		}
 	}
 	return events, unsealed
 }

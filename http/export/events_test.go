@@ -206,6 +206,10 @@ func (s *shop) Visits(context.Context, analytics.SiteID, site.Ref) (*column.Visi
 	panic("everything is at hand")
 }
 
+func (s *shop) Sealed(context.Context, analytics.SiteID, site.Ref) (*column.Sealed, error) {
+	panic("everything is at hand")
+}
+
 // Look is door.Looker. The view is taken when the export begins.
 func (s *shop) Look(ctx context.Context, _ analytics.SiteID, _ analytics.Token, f func(context.Context, *query.Picture) error) error {
 	return f(ctx, &query.Picture{View: s.machine.View(), Days: s, Budget: 1,

@@ -47,6 +47,10 @@ func (c *counted) Visits(context.Context, analytics.SiteID, state.Ref) (*column.
 	return nil, errors.ErrUnsupported
 }
 
+func (c *counted) Sealed(context.Context, analytics.SiteID, state.Ref) (*column.Sealed, error) {
+	return nil, errors.ErrUnsupported
+}
+
 func (c *counted) apply(item func(b []byte) []byte) {
 	c.t.Helper()
 	b := make([]byte, entry.HeaderLen)

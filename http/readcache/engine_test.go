@@ -40,6 +40,10 @@ func (e *engine) Visits(_ context.Context, _ analytics.SiteID, r site.Ref) (*col
 	return column.DecodeVisits(e.records[r])
 }
 
+func (e *engine) Sealed(_ context.Context, _ analytics.SiteID, r site.Ref) (*column.Sealed, error) {
+	return column.DecodeSealed(e.records[r], nil)
+}
+
 func (e *engine) Version(_ context.Context, _ analytics.SiteID, from, to int64, _ analytics.Token) (version, index uint64, err error) {
 	view := e.machine.View()
 	return view.Version(from, to), view.Index, nil

@@ -76,6 +76,9 @@ var homes = map[string][]string{
 	"github.com/duckdb/duckdb-go":        {"bench/peers"},
 	"github.com/VictoriaMetrics/metrics": {"http/", "cmd/"},
 
+	// Sealed days; uploads; Parquet.
+	"github.com/klauspost/compress": {"actors/", "http/", "cmd/"},
+
 	// Memory outside the heap; the block caches are otter's.
 	"github.com/VictoriaMetrics/fastcache": {"http/readcache"},
 }

@@ -138,6 +138,10 @@ func (a asker) Visits(_ context.Context, _ analytics.SiteID, r site.Ref) (*colum
 	return column.DecodeVisits(a.w.records[r])
 }
 
+func (a asker) Sealed(_ context.Context, _ analytics.SiteID, r site.Ref) (*column.Sealed, error) {
+	return column.DecodeSealed(a.w.records[r], nil)
+}
+
 // reader is who asks: a key of the site's organisation.
 func reader() accounts.Identity {
 	return accounts.Identity{Org: 1, Key: 7, Scopes: []accounts.Scope{accounts.StatsRead}}

@@ -175,6 +175,10 @@ func (h *held) Visits(_ context.Context, _ analytics.SiteID, r site.Ref) (*colum
 	return column.DecodeVisits(h.records[r])
 }
 
+func (h *held) Sealed(_ context.Context, _ analytics.SiteID, r site.Ref) (*column.Sealed, error) {
+	return column.DecodeSealed(h.records[r], nil)
+}
+
 func (w *town) want(what string, commands ...string) {
 	w.t.Helper()
 	if !slices.Equal(w.commands, commands) {
