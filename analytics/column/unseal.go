@@ -227,23 +227,24 @@ func (r *opened) readTimes() {
 	if r.err != nil {
 		return
 	}
-	s.At = make([]int64, r.events)
+	times := make([]int64, r.events)
 	at := int64(s.Day) * DayMS
 	for i, d := range begins {
 		at += d
 		e, end := s.First[i], s.First[i+1]
 		x := at
-		s.At[e] = x
+		times[e] = x
 		for e++; e < end; e++ {
 			if gaps[0] < 0 {
 				r.fail()
 				return
 			}
 			x += gaps[0]
-			s.At[e] = x
+			times[e] = x
 			gaps = gaps[1:]
 		}
 	}
+	s.At = times
 }
 
 func (r *opened) readEvents(bases, counts [textColumns]int) {
@@ -279,7 +280,7 @@ func (r *opened) readEvents(bases, counts [textColumns]int) {
 	if r.err != nil {
 		return
 	}
-	s.Kind, s.Rare, s.Rares = shapes, make([]uint32, r.events), make([]Rare, 0, rares)
+	kinds, rare, all := shapes, make([]uint32, r.events), make([]Rare, 0, rares)
 	for e, b := range shapes {
 		if b>>3 == 0 {
 			continue
@@ -296,15 +297,17 @@ func (r *opened) readEvents(bases, counts [textColumns]int) {
 		if b&shapeScroll != 0 {
 			x.Scroll, scroll = scroll[0], scroll[1:]
 		}
-		s.Kind[e] = b & shapeKind
-		s.Rare[e] = s.AddRare(x)
+		kinds[e] = b & shapeKind
+		all = append(all, x)
+		rare[e] = uint32(len(all))
 	}
+	s.Kind, s.Rare, s.Rares = kinds, rare, all
 }
 
 // readPages reads the pages of events.
 func (r *opened) readPages(base, count int) {
 	s := r.s
-	s.Page = make([]uint32, r.events)
+	pages, first := make([]uint32, r.events), s.First
 	n := r.n[:r.events]
 	if count <= bytesIDsMax {
 		for i, x := range r.piece(r.events, 0) {
@@ -318,7 +321,7 @@ func (r *opened) readPages(base, count int) {
 	}
 	for i := range s.Number {
 		page := uint32(0)
-		for e := s.First[i]; e < s.First[i+1]; e++ {
+		for e := first[i]; e < first[i+1]; e++ {
 			x := n[e]
 			if x < 0 || x > int64(count)+1 {
 				r.fail()
@@ -331,7 +334,8 @@ func (r *opened) readPages(base, count int) {
 			default:
 				page = uint32(base) + uint32(x-1)
 			}
-			s.Page[e] = page
+			pages[e] = page
 		}
 	}
+	s.Page = pages
 }

@@ -80,59 +80,68 @@ func layerOf(parts []*column.Sealed, from, to int64, lex *Lexicon) *Layer {
 		texts[k] = lex.IDs(s.Dict)
 		rares += len(s.Rares)
 	}
-	l := newLayer(len(order))
-	l.At, l.Kind = make([]int64, events), make([]uint8, events)
-	l.Page, l.Host, l.Rare = make([]uint32, events), make([]uint32, events), make([]uint32, events)
-	l.Rares = make([]Rare, 0, rares)
-	at := 0
+	l := newLayer(len(order)).sized(len(order), events, rares)
+	at, rare := 0, 0
 	for i := range order {
 		o := &order[i]
-		l.FirstEvent = append(l.FirstEvent, uint32(at))
-		l.appendSealed(parts[o.part], int(o.row), texts[o.part])
-		at = l.putSealed(at, parts[o.part], int(o.row), texts[o.part])
+		l.FirstEvent[i] = uint32(at)
+		l.putVisit(i, parts[o.part], int(o.row), texts[o.part])
+		at, rare = l.putEvents(at, rare, parts[o.part], int(o.row), texts[o.part])
 	}
-	l.FirstEvent = append(l.FirstEvent, uint32(at))
+	l.FirstEvent[len(order)] = uint32(at)
+	l.Rares = l.Rares[:rare]
 	l.share(lex)
 	return l
 }
 
-// appendSealed adds visit i of s; t numbers the texts of s.
-func (l *Layer) appendSealed(s *column.Sealed, i int, t []uint32) {
-	x := s.Sum(i)
-	l.ID = append(l.ID, column.MakeVisitID(s.Day, s.Number[i]))
-	l.Visitor = append(l.Visitor, s.Visitor[i])
-	l.Start, l.Last, l.LastEvent = append(l.Start, x.Start), append(l.Last, x.Last), append(l.LastEvent, x.LastEvent)
-	l.Views, l.Customs = append(l.Views, x.Views), append(l.Customs, x.Customs)
-	flags := x.Flags
-	if s.Named[i] != 0 {
-		flags |= column.Named
+// sized gives the layer with all its rows, to be filled in: columns that grow
+// are dearer, above all while memory is being collected.
+func (l *Layer) sized(visits, events, rares int) *Layer {
+	l.ID, l.Visitor, l.Flags, l.FirstEvent = l.ID[:visits], l.Visitor[:visits], l.Flags[:visits], l.FirstEvent[:visits+1]
+	l.Start, l.Last, l.LastEvent = l.Start[:visits], l.Last[:visits], l.LastEvent[:visits]
+	for _, c := range []*[]uint32{&l.Views, &l.Customs, &l.Entry, &l.Exit, &l.EntryHost, &l.ExitHost, &l.Agent, &l.Place, &l.Acquisition, &l.Language, &l.Screen} {
+		*c = (*c)[:visits]
 	}
-	l.Flags = append(l.Flags, flags)
-	var entry, exit, entryHost, exitHost uint32
-	if x.Entry >= 0 {
-		entry, exit = t[s.Page[x.Entry]], t[s.Page[x.Exit]]
-		entryHost, exitHost = t[s.Host[x.Entry]], t[s.Host[x.Exit]]
-	}
-	l.Entry, l.Exit = append(l.Entry, entry), append(l.Exit, exit)
-	l.EntryHost, l.ExitHost = append(l.EntryHost, entryHost), append(l.ExitHost, exitHost)
-	l.Agent, l.Place, l.Acquisition = append(l.Agent, t[s.Agent[i]]), append(l.Place, t[s.Place[i]]), append(l.Acquisition, t[s.Acquisition[i]])
-	l.Language, l.Screen = append(l.Language, t[s.Language[i]]), append(l.Screen, t[s.Screen[i]])
+	l.At, l.Kind = make([]int64, events), make([]uint8, events)
+	l.Page, l.Host, l.Rare = make([]uint32, events), make([]uint32, events), make([]uint32, events)
+	l.Rares = make([]Rare, rares)
+	return l
 }
 
-// putSealed puts the events of visit i of s into the rows from at on, and gives
-// the row behind them.
-func (l *Layer) putSealed(at int, s *column.Sealed, i int, t []uint32) int {
-	for e := s.First[i]; e < s.First[i+1]; e++ {
-		l.At[at], l.Kind[at] = s.At[e], s.Kind[e]
+// putVisit makes visit i of s row v; t numbers the texts of s.
+func (l *Layer) putVisit(v int, s *column.Sealed, i int, t []uint32) {
+	x := s.Sum(i)
+	l.ID[v], l.Visitor[v] = column.MakeVisitID(s.Day, s.Number[i]), s.Visitor[i]
+	l.Start[v], l.Last[v], l.LastEvent[v] = x.Start, x.Last, x.LastEvent
+	l.Views[v], l.Customs[v], l.Flags[v] = x.Views, x.Customs, x.Flags
+	if s.Named[i] != 0 {
+		l.Flags[v] |= column.Named
+	}
+	if x.Entry >= 0 {
+		l.Entry[v], l.Exit[v] = t[s.Page[x.Entry]], t[s.Page[x.Exit]]
+		l.EntryHost[v], l.ExitHost[v] = t[s.Host[x.Entry]], t[s.Host[x.Exit]]
+	}
+	l.Agent[v], l.Place[v], l.Acquisition[v] = t[s.Agent[i]], t[s.Place[i]], t[s.Acquisition[i]]
+	l.Language[v], l.Screen[v] = t[s.Language[i]], t[s.Screen[i]]
+}
+
+// putEvents puts the events of visit i of s into the rows from at on, what is
+// rare of them into those from rare on, and gives the rows behind.
+func (l *Layer) putEvents(at, rare int, s *column.Sealed, i int, t []uint32) (int, int) {
+	from, to := int(s.First[i]), int(s.First[i+1])
+	copy(l.At[at:], s.At[from:to])
+	copy(l.Kind[at:], s.Kind[from:to])
+	for e := from; e < to; e++ {
 		l.Page[at], l.Host[at] = t[s.Page[e]], t[s.Host[e]]
 		if s.Rare[e] != 0 {
 			r := &s.Rares[s.Rare[e]-1]
-			l.Rares = append(l.Rares, Rare{t[r.Name], t[r.Props], t[r.Revenue], r.Engaged, r.Scroll})
-			l.Rare[at] = uint32(len(l.Rares))
+			l.Rares[rare] = Rare{t[r.Name], t[r.Props], t[r.Revenue], r.Engaged, r.Scroll}
+			rare++
+			l.Rare[at] = uint32(rare)
 		}
 		at++
 	}
-	return at
+	return at, rare
 }
 
 // bucketsMin is how many visits are worth being dealt into buckets.

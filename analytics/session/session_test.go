@@ -484,7 +484,7 @@ func TestALargeDayIsSealedInSegments(t *testing.T) {
 		for range 2000 {
 			at += int64(r.IntN(1200))
 			id++
-			evs = append(evs, analytics.Event{Time: at, ID: id, Visitor: r.Uint64N(9000) + 1, Page: fmt.Sprint("/", r.IntN(300)), Host: "h", ScrollDepth: analytics.ScrollNone})
+			evs = append(evs, analytics.Event{Time: at, ID: id * 0x9e3779b97f4a7c15, Visitor: r.Uint64N(9000) + 1, Page: fmt.Sprint("/", r.IntN(300)), Host: "h", ScrollDepth: analytics.ScrollNone})
 		}
 		send(at, evs...)
 		if r.IntN(8) == 0 {
@@ -494,7 +494,7 @@ func TestALargeDayIsSealedInSegments(t *testing.T) {
 	}
 	one := func(now, at int64, visitor uint64) {
 		id++
-		send(now, analytics.Event{Time: at, Explicit: at != now, ID: id, Visitor: visitor, Page: "/late", Host: "h", ScrollDepth: analytics.ScrollNone})
+		send(now, analytics.Event{Time: at, Explicit: at != now, ID: id * 0x9e3779b97f4a7c15, Visitor: visitor, Page: "/late", Host: "h", ScrollDepth: analytics.ScrollNone})
 	}
 	same := func(when string) {
 		t.Helper()
