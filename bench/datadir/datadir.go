@@ -76,7 +76,8 @@ func (d *Dir) start(logger *slog.Logger) (err error) {
 	if _, err := io.ReadFull(rand.Reader, edge[:]); err != nil {
 		return err
 	}
-	d.sites = actors.New(actors.Config{Store: d.store, Log: shardLog{d}, Shards: cluster.Shards, Logger: logger, Clock: time.Now})
+	d.sites = actors.New(actors.Config{Store: d.store, Log: shardLog{d}, Shards: cluster.Shards, Logger: logger, Clock: time.Now,
+		Lasting: func(analytics.SiteID) bool { return false }})
 	d.router = cluster.NewRouter(cluster.Config{
 		Sites:    d.sites,
 		Notify:   func(shard uint16) { d.host.Notify(rafthost.Group(shard)) },
@@ -194,7 +195,7 @@ func (d *Dir) Record(id analytics.SiteID, now time.Time, events []analytics.Even
 // Close writes everything and closes the directory; its error says that the
 // directory is not complete.
 func (d *Dir) Close() error {
-	err := errors.Join(d.router.Drain(d.ctx), d.flushAccounts(), d.sites.Close(d.ctx))
+	err := errors.Join(d.router.Drain(d.ctx), d.sites.SealAll(d.ctx), d.flushAccounts(), d.sites.Close(d.ctx))
 	d.cancel()
 	d.parts.Wait()
 	return errors.Join(err, d.failure(), d.store.Close())

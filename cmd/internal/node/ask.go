@@ -18,6 +18,13 @@ const askMax = 30 * time.Second
 // asker answers the doors' questions.
 type asker struct{ n *Node }
 
+// lasting tells whether visitors of a site without a name keep their ids over
+// days. Of a site that is not known it says so, because nothing must be forgotten.
+func (n *Node) lasting(id analytics.SiteID) bool {
+	site, ok := n.control.View().SiteByID(id)
+	return !ok || site.Uniques == analytics.UniquesWeekly || site.Uniques == analytics.UniquesMonthly
+}
+
 // reach finds the shard of a site and tells whether it has got as far as after.
 func (a asker) reach(id analytics.SiteID, after analytics.Token) (shard uint16, err error) {
 	shard = cluster.ShardOf(id)

@@ -147,7 +147,8 @@ func (n *Node) openLog() error {
 		return err
 	}
 	n.sites = actors.New(actors.Config{Store: n.store, Log: shardLog{n}, Shards: cluster.Shards, Logger: n.logger, Clock: n.clock.Now,
-		CacheBytes: cacheBytes(n.cfg.MemoryBudget), BudgetRows: budgetRows})
+		CacheBytes: cacheBytes(n.cfg.MemoryBudget), BudgetRows: budgetRows,
+		Lasting: func(id analytics.SiteID) bool { return n.lasting(id) }})
 	n.router = cluster.NewRouter(cluster.Config{
 		Sites:    n.sites,
 		Notify:   func(shard uint16) { n.host.Notify(rafthost.Group(shard)) },
