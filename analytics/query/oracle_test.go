@@ -185,6 +185,7 @@ func (s *story) goOn(n int) {
 		case s.chance(2) && len(s.ledger.visits) > 0 && !s.keeps:
 			v := pick(s.r, s.ledger.visits)
 			s.erase(s.now, v.visitor, v.filed)
+			s.beginsRight()
 		case s.chance(1) && len(s.ledger.visits) > 0 && !s.keeps:
 			s.retain(s.now, pick(s.r, []int32{column.DayOf(s.now - s.r.Int64N(30*dayMS)), column.DayOf(s.familiar().active)}))
 		case s.chance(1) && s.chance(20):
@@ -220,6 +221,7 @@ func (s *story) hold(q *query.Question, where string) (rows int) {
 // range the same version, the answer is the same.
 func (s *story) unchanged(where string) {
 	s.t.Helper()
+	s.beginsRight()
 	versions := s.machine.View().DayVersions()
 	for k, d := range s.machine.View().Days {
 		if want := version(s.machine.View(), d.Day); versions[k] != want {

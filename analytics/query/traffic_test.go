@@ -62,10 +62,15 @@ func (tr *traffic) send(now int64, evs ...analytics.Event) []analytics.Reason {
 		}
 		tr.accepted++
 	}
+	return out
+}
+
+// beginsRight checks the time of the first event.
+func (tr *traffic) beginsRight() {
+	tr.t.Helper()
 	if first := tr.ledger.first(); tr.machine.First() != first {
 		tr.t.Fatalf("after entry %d the first event is at %d, want %d", tr.index, tr.machine.First(), first)
 	}
-	return out
 }
 
 // drop counts events that an edge refused.
@@ -149,6 +154,7 @@ func (tr *traffic) apply(data []byte) []analytics.Reason {
 // flush writes the records; restart also forgets the machine and reads it back.
 func (tr *traffic) flush(restart bool) {
 	tr.t.Helper()
+	tr.beginsRight()
 	rule := site.SealRule{Hurry: tr.index%2 == 0}
 	for p, ok := tr.machine.NextSeal(rule); ok && tr.index%3 > 0; p, ok = tr.machine.NextSeal(rule) {
 		if err := tr.machine.SealPart(p, tr.records); err != nil {

@@ -198,6 +198,8 @@ func (d *Dir) Close() error {
 	err := errors.Join(d.router.Drain(d.ctx), d.sites.SealAll(d.ctx), d.flushAccounts(), d.sites.Close(d.ctx))
 	d.cancel()
 	d.parts.Wait()
+	// What a store does by itself over days: blocks that were sealed since leave it.
+	err = errors.Join(err, d.store.Compact(context.Background(), []byte{0}, []byte{255}))
 	return errors.Join(err, d.failure(), d.store.Close())
 }
 
