@@ -471,6 +471,7 @@ func (w *world) thing(t *testing.T, r door.Route, number int) (id, name string) 
 type reply struct {
 	status int
 	body   string
+	header http.Header
 }
 
 // call sends a request as caller, through a proxy that speaks TLS. People have a
@@ -513,7 +514,7 @@ func (w *world) send(t *testing.T, method, path, body string, header map[string]
 	}
 	defer resp.Body.Close()
 	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
-		return reply{resp.StatusCode, ""} // it has no end
+		return reply{resp.StatusCode, "", resp.Header} // it has no end
 	}
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
@@ -522,5 +523,5 @@ func (w *world) send(t *testing.T, method, path, body string, header map[string]
 	if strings.HasPrefix(resp.Header.Get("Content-Type"), "application/json") && len(text) > 0 && !json.Valid(text) {
 		t.Errorf("%s %s: not JSON: %s", method, path, text)
 	}
-	return reply{resp.StatusCode, string(text)}
+	return reply{resp.StatusCode, string(text), resp.Header}
 }
