@@ -234,15 +234,11 @@ func (ev *evaluation) take(c *counting) {
 	}
 	for _, d := range c.alone {
 		d.block.days = append(d.block.days, d.t)
-		if d.block.open--; d.block.open == 0 {
-			ev.addBlock(d.block)
-		}
+		ev.close(d.block)
 	}
 	for _, bl := range c.given { // days that turned out not to be kept
-		bl.partial, ev.whole.partial = true, true
-		if bl.open--; bl.open == 0 {
-			ev.addBlock(bl)
-		}
+		bl.partial = true
+		ev.close(bl)
 	}
 }
 

@@ -15,8 +15,12 @@ import (
 // version of the day, and so is the sum over a block of such days: a long range
 // then costs what its answer is large, not how much happened in it.
 
-// blockDays is how many days are summed up together.
-const blockDays = 32
+// How many days are summed up together: small blocks, and large ones of small
+// ones.
+const (
+	smallBlock = 4
+	largeBlock = 32
+)
 
 // memoBytesMax bounds one tally that is remembered.
 const memoBytesMax = 8 << 20
@@ -130,9 +134,10 @@ type piece struct {
 
 // block is the settled days of one block, and the sum to be remembered of them.
 type block struct {
-	key  string
-	days []*tally
-	open int // days yet to be counted
+	key    string
+	parent *block
+	days   []*tally // of days or of smaller blocks
+	open   int      // of those, what is yet to be counted
 	// partial says that a day is not among days, because visitors in it last: the
 	// sum is not that of all days that key names.
 	partial bool
@@ -158,12 +163,17 @@ func (ev *evaluation) recall(spans []span) []piece {
 		}
 		return out
 	}
+	return ev.recallBlocks(out, spans, largeBlock, ev.whole)
+}
+
+// recallBlocks recalls what there is of blocks of a size, which belong to parent.
+func (ev *evaluation) recallBlocks(out []piece, spans []span, size int32, parent *block) []piece {
 	for len(spans) > 0 {
 		n := 1
-		for n < len(spans) && spans[n].day/blockDays == spans[0].day/blockDays {
+		for n < len(spans) && spans[n].day/size == spans[0].day/size {
 			n++
 		}
-		out = ev.recallBlock(out, spans[:n])
+		out = ev.recallBlock(out, spans[:n], size, parent)
 		spans = spans[n:]
 	}
 	return out
@@ -174,42 +184,46 @@ func (ev *evaluation) wholeKey(spans []span) string {
 	k := append(make([]byte, 0, len(ev.shape)+12*len(spans)+1), ev.shape...)
 	for _, s := range spans {
 		if ev.settled(s) {
-			k = binary.LittleEndian.AppendUint32(k, uint32(s.day))
-			k = binary.LittleEndian.AppendUint64(k, s.version)
+			k = append(k, s.key()...)
 		}
 	}
 	return string(append(k, '*'))
 }
 
-func (ev *evaluation) recallBlock(out []piece, spans []span) []piece {
-	bl := &block{}
+func (ev *evaluation) recallBlock(out []piece, spans []span, size int32, parent *block) []piece {
+	bl := &block{parent: parent}
 	sum := []byte(ev.shape)
-	var keys []string
 	for _, s := range spans {
-		if !ev.settled(s) {
-			keys = append(keys, "")
-			continue
+		if ev.settled(s) {
+			sum = append(sum, s.key()...)
 		}
-		k := append(make([]byte, 0, len(ev.shape)+16), ev.shape...)
-		k = binary.LittleEndian.AppendUint32(k, uint32(s.day))
-		k = binary.LittleEndian.AppendUint64(k, s.version)
-		keys = append(keys, string(k))
-		sum = append(sum, k[len(ev.shape):]...)
 	}
 	bl.key = string(append(sum, '+'))
 	if t, ok := ev.picture.Days.Recall(bl.key); ok {
-		ev.whole.days = append(ev.whole.days, t.(*tally))
-		return slices.AppendSeq(out, func(yield func(piece) bool) {
-			for i, s := range spans {
-				if keys[i] == "" && !yield(piece{span: s}) {
-					return
-				}
+		parent.days = append(parent.days, t.(*tally))
+		for _, s := range spans {
+			if !ev.settled(s) {
+				out = append(out, piece{span: s})
 			}
-		})
+		}
+		return out
 	}
-	for i, s := range spans {
-		p := piece{span: s, key: keys[i]}
-		if p.key != "" {
+	parent.open++
+	bl.open++ // until all of it was looked at
+	if size > smallBlock {
+		out = ev.recallBlocks(out, spans, smallBlock, bl)
+	} else {
+		out = ev.recallDays(out, spans, bl)
+	}
+	ev.close(bl)
+	return out
+}
+
+func (ev *evaluation) recallDays(out []piece, spans []span, bl *block) []piece {
+	for _, s := range spans {
+		p := piece{span: s}
+		if ev.settled(s) {
+			p.key = ev.shape + string(s.key())
 			if t, ok := ev.picture.Days.Recall(p.key); ok {
 				bl.days = append(bl.days, t.(*tally))
 				continue
@@ -219,23 +233,31 @@ func (ev *evaluation) recallBlock(out []piece, spans []span) []piece {
 		}
 		out = append(out, p)
 	}
-	if bl.open == 0 {
-		ev.addBlock(bl)
-	}
 	return out
+}
+
+// key names the day as of its version.
+func (s span) key() []byte {
+	k := binary.LittleEndian.AppendUint32(make([]byte, 0, 12), uint32(s.day))
+	return binary.LittleEndian.AppendUint64(k, s.version)
 }
 
 // add adds a remembered tally to the total.
 func (ev *evaluation) add(t *tally) { ev.total.merge(t, ev.bucketAt) }
 
-// addBlock sums up the days of a block, remembers the sum and adds it.
-func (ev *evaluation) addBlock(bl *block) {
-	if len(bl.days) == 0 {
+// close notes that one thing less is open of a block. When nothing is, its sum
+// goes into the block that it belongs to.
+func (ev *evaluation) close(bl *block) {
+	if bl.open--; bl.open > 0 || bl.parent == nil {
 		return
 	}
-	if sum := ev.sum(bl); sum != nil {
-		ev.whole.days = append(ev.whole.days, sum)
+	if len(bl.days) > 0 {
+		if sum := ev.sum(bl); sum != nil {
+			bl.parent.days = append(bl.parent.days, sum)
+		}
 	}
+	bl.parent.partial = bl.parent.partial || bl.partial
+	ev.close(bl.parent)
 }
 
 // sum adds up the tallies of a block and remembers the result; nil if it has too
@@ -252,6 +274,9 @@ func (ev *evaluation) sum(bl *block) *tally {
 			return nil
 		}
 		sum = sum.frozen()
+	}
+	if len(bl.days) == 1 && bl != ev.whole {
+		return sum // remembered as what it is
 	}
 	if n := sum.bytes() + len(bl.key); n <= memoBytesMax && !bl.partial {
 		ev.picture.Days.Remember(bl.key, sum, n)
