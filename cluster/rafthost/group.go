@@ -37,6 +37,7 @@ type group struct {
 	solo   bool // no other member: this node alone decides
 
 	applied  atomic.Uint64 // shared, written by the worker
+	handed   atomic.Uint64 // shared: newest entry given to the state machine, which may be at it
 	serving  atomic.Bool   // shared, written by the worker: takes proposals
 	notified atomic.Bool   // shared: the source has something
 	queued   atomic.Bool   // shared: in the worker's list
@@ -306,6 +307,7 @@ func (g *group) apply(m *raftpb.Message) error {
 			panic(fmt.Sprintf("raft group %d: entry %d to apply, want %d", g.id, e.GetIndex(), want))
 		}
 		if data := e.GetData(); len(data) > 0 {
+			g.handed.Store(e.GetIndex())
 			g.host.cfg.Applier.Apply(g.id, e.GetIndex(), data)
 		}
 		g.applied.Store(e.GetIndex())

@@ -260,13 +260,14 @@ func (h *Host) Leads(g Group) bool { return h.group(g).serving.Load() }
 
 // Persisted adds to b that the records of g hold everything up to index, and
 // the removal of the log up to there. The caller commits b, unsynced is enough,
-// after or together with those records, and then calls Truncated. index must be
-// applied; one that is not above the last persisted index adds nothing. Per
-// group one caller at a time.
+// after or together with those records, and then calls Truncated. index must
+// have been handed to Apply, which need not have returned yet: records can be
+// written as soon as the state machine has the entry. One that is not above the
+// last persisted index adds nothing. Per group one caller at a time.
 func (h *Host) Persisted(b persistence.Batch, g Group, index uint64) {
 	gr := h.group(g)
-	if a := gr.applied.Load(); index > a {
-		panic(fmt.Sprintf("raft group %d: index %d persisted, only %d applied", g, index, a))
+	if a := max(gr.applied.Load(), gr.handed.Load()); index > a {
+		panic(fmt.Sprintf("raft group %d: index %d persisted, only %d handed to apply", g, index, a))
 	}
 	gr.log.persist(b, index)
 }

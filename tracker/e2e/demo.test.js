@@ -58,6 +58,7 @@ for (const { site, path } of [
       (await node.query(site, ['events'], { dimensions: ['event:name'] })).map(([[name], [events]]) => `${name} ${events}`).sort(),
       ['Add to cart 1', 'Checkout 1', 'Purchase 1', 'pageview 5'],
     );
-    const [[, [revenue]]] = await node.query(site, ['total_revenue'], { filters: [['is', 'event:name', ['Purchase']]] });
+    await node.earn(site, 'Purchase', 'EUR');
+    const [[, [revenue]]] = await node.query(site, ['total_revenue'], { filters: [['is', 'event:goal', ['Purchase']]] });
     assert.deepEqual([revenue.value, revenue.currency], [64, 'EUR']);
   });

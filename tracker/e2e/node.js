@@ -1,7 +1,7 @@
 // A real node for tests: starts the development binary on a folder of its own
 // and speaks to it as any client does.
 import { execFile, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -87,6 +87,22 @@ export async function startNode(sites) {
     return {
       url,
       stop,
+      /**
+       * Makes a goal of a custom event that earns money.
+       *
+       * @param {string} site
+       * @param {string} event
+       * @param {string} currency
+       */
+      async earn(site, event, currency) {
+        const token = (await readFile(join(data, 'token'), 'utf8')).trim();
+        const response = await fetch(`${url}/v1/sites/${site}/goals`, {
+          method: 'POST',
+          headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
+          body: JSON.stringify({ goal_type: 'event', event_name: event, currency }),
+        });
+        if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
+      },
       /**
        * The rows that answer a question over today's and yesterday's events,
        * each as its dimensions and its metrics.
