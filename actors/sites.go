@@ -300,12 +300,21 @@ func (s *Sites) Look(ctx context.Context, n uint16, id analytics.SiteID, f func(
 
 // Ask answers a question about a site from a view taken now.
 func (s *Sites) Ask(ctx context.Context, n uint16, id analytics.SiteID, q *query.Question) (a *query.Answer, err error) {
-	err = s.Look(ctx, n, id, func(ctx context.Context, p *query.Picture) error {
-		a, err = p.Ask(ctx, q)
-		return err
-	})
+	for range askTries {
+		err = s.Look(ctx, n, id, func(ctx context.Context, p *query.Picture) error {
+			a, err = p.Ask(ctx, q)
+			return err
+		})
+		if !errors.Is(err, persistence.ErrNotFound) {
+			break
+		}
+	}
 	return a, err
 }
+
+// askTries is how often a question is asked whose view is overtaken by late
+// events while it is answered.
+const askTries = 3
 
 // Drops gives the counts of dropped events of a site by UTC day and reason.
 func (s *Sites) Drops(ctx context.Context, n uint16, id analytics.SiteID) (map[int32]map[analytics.Reason]uint64, error) {
