@@ -239,8 +239,9 @@ func (ev *evaluation) estimated(a *Answer) {
 
 // empty tells whether nothing was counted in the group that a row would show.
 func (ev *evaluation) empty(g int) bool {
-	for _, c := range []int{nEvents, nVisits, nSessions, nDurations, nEngaged} {
-		if ev.total.get(g, c) > 0 {
+	row := ev.total.counts[g*ev.total.stride:][:ev.total.stride]
+	for _, c := range [...]int{nEvents, nVisits, nSessions, nDurations, nEngaged} {
+		if p := ev.total.place[c]; p < len(row)-1 && row[p] > 0 {
 			return false
 		}
 	}
@@ -399,16 +400,20 @@ func (ev *evaluation) order(groups []int) func(a, b int) int {
 		}
 		order = append(order, Order{Metric: ev.q.Metrics[0], Desc: true})
 	}
-	by := make([][]Value, len(order))
+	by := make([][]float64, len(order)) // NaN where there is no figure
 	at := make([]int, len(order))
 	for k, o := range order {
 		if o.Metric == "" {
 			at[k] = slices.Index(ev.q.Dimensions, o.Dimension)
 			continue
 		}
-		by[k] = make([]Value, len(ev.total.keys))
+		by[k] = make([]float64, len(ev.total.keys))
 		for _, g := range groups {
-			by[k][g] = ev.value(g, o.Metric)
+			if v := ev.value(g, o.Metric); v.Null {
+				by[k][g] = math.NaN()
+			} else {
+				by[k][g] = v.Number
+			}
 		}
 	}
 	return func(a, b int) int {
@@ -416,13 +421,13 @@ func (ev *evaluation) order(groups []int) func(a, b int) int {
 			c := 0
 			if by[k] != nil {
 				x, y := by[k][a], by[k][b]
-				if x.Null != y.Null {
-					if x.Null {
+				if none := math.IsNaN(x); none != math.IsNaN(y) {
+					if none {
 						return 1 // no figure comes last in either direction
 					}
 					return -1
 				}
-				c = cmp.Compare(x.Number, y.Number)
+				c = cmp.Compare(x, y)
 			} else {
 				c = ev.compareDim(a, b, at[k])
 			}

@@ -165,7 +165,7 @@ func (ev *evaluation) counters() []int {
 }
 
 func (ev *evaluation) newTally() *tally {
-	return newTally(ev.wanted, newTuples(len(ev.visitAt)), newTuples(len(ev.eventAt)), ev.rowsMax)
+	return newTally(ev.wanted, newTuples(len(ev.visitAt)), newTuples(len(ev.eventAt)), ev.rowsMax, ev.picture.Days.Lexicon().Len())
 }
 
 // tasksMax is how many pieces a question is cut into at most.

@@ -268,6 +268,7 @@ func (ev *evaluation) sum(bl *block) *tally {
 		sum = ev.newTally()
 		for _, t := range bl.days {
 			sum.merge(t, nil)
+			ev.picture.yield(0)
 		}
 		if sum.full {
 			ev.total.full = true

@@ -100,6 +100,7 @@ type tally struct {
 	direct  []uint32 // group + 1 by the one value there is, instead of index
 	revenue map[uint32]map[string]money
 	max     int
+	values  int  // texts there are, at most so many values are expected
 	full    bool // there are more groups than max
 }
 
@@ -108,8 +109,8 @@ type money struct {
 	count int64
 }
 
-func newTally(wanted []int, visits, events *tuples, rowsMax int) *tally {
-	t := &tally{visits: visits, events: events, max: rowsMax}
+func newTally(wanted []int, visits, events *tuples, rowsMax, values int) *tally {
+	t := &tally{visits: visits, events: events, max: rowsMax, values: values}
 	for i := range t.place {
 		t.place[i] = -1
 	}
@@ -131,7 +132,9 @@ func (t *tally) group(k key) uint32 {
 	if t.single(k) {
 		v := int(k.visit | k.event)
 		if v >= len(t.direct) {
-			t.direct = append(t.direct, make([]uint32, v+1-len(t.direct)+v/4)...)
+			direct := make([]uint32, max(t.values, v+1+v/4))
+			copy(direct, t.direct)
+			t.direct = direct
 		}
 		if t.direct[v] == 0 {
 			if !t.room() {
@@ -302,12 +305,23 @@ func (t *tally) bytes() int {
 
 func (t *tuples) size() int { return len(t.list) }
 
-// frozen gives a copy to be kept: without what is needed for adding only.
+// frozen gives a copy to be kept: without what is needed for adding only. Groups
+// of one value each are in the order of the values, because adding up several
+// such copies then goes through memory from one end to the other.
 func (t *tally) frozen() *tally {
 	c := *t
 	c.index, c.direct = nil, nil
-	c.keys = append([]key(nil), t.keys...)
-	c.counts = append([]uint64(nil), t.counts...)
+	c.keys, c.counts = make([]key, 0, len(t.keys)), make([]uint64, 0, len(t.counts))
+	if len(t.keys) > 0 && t.single(t.keys[0]) && t.revenue == nil {
+		for _, g := range t.direct {
+			if g != 0 {
+				c.keys = append(c.keys, t.keys[g-1])
+				c.counts = append(c.counts, t.counts[int(g-1)*t.stride:int(g)*t.stride]...)
+			}
+		}
+	} else {
+		c.keys, c.counts = append(c.keys, t.keys...), append(c.counts, t.counts...)
+	}
 	c.visits, c.events = &tuples{n: t.visits.n, list: t.visits.list}, &tuples{n: t.events.n, list: t.events.list}
 	return &c
 }
