@@ -219,7 +219,6 @@ type plainFilter struct {
 func fromGoogle(v *plainVisit) bool  { return v.counted()[0].Acquisition.Source == "Google" }
 func onPageA(e analytics.Event) bool { return e.Page == "/a" }
 func anyVisit(*plainVisit) bool      { return true }
-func (f plainFilter) byEvents() bool { return f.event != nil }
 func leaf(d query.Dimension, value string) *query.Filter {
 	return &query.Filter{Op: query.Is, Dim: d, Values: []string{value}}
 }

@@ -48,11 +48,6 @@ func isProp(d query.Dimension) bool { return strings.HasPrefix(string(d), query.
 // isRevenue tells whether m is money, whose currency comes from goals.
 func isRevenue(m query.Metric) bool { return m == query.TotalRevenue || m == query.AverageRevenue }
 
-// isConversion tells whether m needs a goal to convert to.
-func isConversion(m query.Metric) bool {
-	return m == query.ConversionRate || m == query.GroupConversionRate
-}
-
 // sessionMetric tells whether m is a figure of whole visits, which single
 // events by name, goal or property have none of.
 func sessionMetric(m query.Metric) bool {

@@ -109,7 +109,6 @@ type world struct {
 	door  *Door
 	house *house
 	mux   *router.Router
-	needs map[string]door.Need
 	who   map[caller]accounts.Identity
 	site  *analytics.Site
 	ours  uint64
