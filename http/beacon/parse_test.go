@@ -54,7 +54,7 @@ func TestAmount(t *testing.T) {
 
 func TestCurrency(t *testing.T) {
 	for in, want := range map[string]string{"EUR": "EUR", "usd": "USD", "jPy": "JPY", "XXX": "", "EU": "", "EURO": "", "R U": "", "N A": "", "": "", "ZWL": "ZWL", "AED": "AED"} {
-		if got, ok := currency([]byte(in)); got != want || ok != (want != "") {
+		if got, ok := analytics.Currency([]byte(in)); got != want || ok != (want != "") {
 			t.Errorf("%q: got %q %v, want %q", in, got, ok, want)
 		}
 	}
