@@ -47,7 +47,8 @@ type Directory interface {
 // Salts gives the secrets that visitor ids are made with: of the day, of the week
 // and of the month, for sites whose visitors keep their ids so long. Each gives
 // the salt in force and the one before it, nil if there is none that a visit
-// could have begun under. They must not be kept or changed.
+// could have begun under. They must not be kept or changed. No salt in force
+// means that this node has not been told it yet; events are refused meanwhile.
 type Salts interface {
 	At(nowMS int64) (current, previous *[16]byte)
 	Weekly(nowMS int64) (current, previous *[16]byte)

@@ -108,6 +108,10 @@ func (b *batch) identify(e *entry, site *analytics.Site, ev *analytics.Event, ad
 		return
 	}
 	current, previous := b.door.salts(site, b.nowMS)
+	if current == nil {
+		b.unsalted = true
+		return
+	}
 	root := b.door.opts.Enricher.RegistrableDomain(ev.Host)
 	ev.Visitor = visitor.ID(current, site.ID, addr, ua, root)
 	switch {

@@ -50,6 +50,10 @@ func (d *Door) events(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
 	b.keepBots = keepBots || ctx.QueryArgs().GetBool("keep_bots")
 	for i, span := range spans {
 		b.take(i, span)
+		if b.unsalted {
+			d.count.failed.Inc()
+			return errNoSalt // before anything is recorded
+		}
 	}
 	if err := b.record(); err != nil {
 		return err
@@ -64,6 +68,7 @@ type batch struct {
 	who      accounts.Identity
 	nowMS    int64
 	keepBots bool
+	unsalted bool // there is no salt to tell visitors apart with
 	parser   fastjson.Parser
 	arena    arena
 	entry    entry

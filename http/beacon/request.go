@@ -179,6 +179,8 @@ func (r *request) prepare(d *Door, ctx *fasthttp.RequestCtx, acq analytics.Acqui
 	e.Language = enrich.Language(language)
 }
 
+var errNoSalt = &analytics.Error{Code: analytics.Unavailable, Text: "visitors cannot be told apart yet: this node has no salt for today"}
+
 // record gives the event its identity within site and hands it on.
 func (d *Door) record(r *request, site *analytics.Site) error {
 	e := &r.event
@@ -188,6 +190,10 @@ func (d *Door) record(r *request, site *analytics.Site) error {
 		e.ID = d.randomID()
 	}
 	current, previous := d.salts(site, r.nowMS)
+	if current == nil {
+		d.count.failed.Inc()
+		return errNoSalt
+	}
 	root := ""
 	if e.Host != enrich.NoHost {
 		root = d.opts.Enricher.RegistrableDomain(e.Host)

@@ -15,6 +15,8 @@ type counters struct {
 	panics   *metrics.Counter
 	left     *metrics.Counter // requests given up because the client was gone
 	messages *metrics.Counter
+
+	forwarded *metrics.Counter // requests that another node answered
 }
 
 func (c *counters) init(set *metrics.Set, s *Server) {
@@ -27,6 +29,7 @@ func (c *counters) init(set *metrics.Set, s *Server) {
 	}
 	c.panics = set.GetOrCreateCounter("footfall_http_panics_total")
 	c.left = set.GetOrCreateCounter("footfall_http_clients_left_total")
+	c.forwarded = set.GetOrCreateCounter("footfall_http_forwarded_total")
 	c.messages = set.GetOrCreateCounter("footfall_http_connection_errors_total")
 	set.GetOrCreateGauge("footfall_http_connections", func() float64 { return float64(s.conns.size()) })
 	set.GetOrCreateGauge("footfall_http_rejected_connections", func() float64 { return float64(s.http.GetRejectedConnectionsCount()) })

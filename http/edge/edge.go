@@ -6,8 +6,10 @@
 package edge
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -40,6 +42,9 @@ type Options struct {
 	Trusted []netip.Prefix
 	Metrics *metrics.Set
 	Logger  *slog.Logger // hears of panics only
+	// Dial opens a connection to another node, which serves it by ServeTunnel. It is
+	// for requests that only a certain node can answer; nil on a node alone.
+	Dial func(ctx context.Context, node uint16) (net.Conn, error)
 	// CloseStreams ends the streams that would hold up a shutdown.
 	CloseStreams func()
 
@@ -62,14 +67,15 @@ const (
 
 // Server is the HTTP server of a node. It is safe for concurrent use.
 type Server struct {
-	opts   Options
-	http   fasthttp.Server
-	router *router.Router
-	routes []door.Route
-	large  []door.Route // those with a body over bodyBytesDefault
-	beacon door.Handler // the fast path, nil without such a route
-	conns  *tracker
-	count  counters
+	opts     Options
+	http     fasthttp.Server
+	router   *router.Router
+	routes   []door.Route
+	large    []door.Route // those with a body over bodyBytesDefault
+	beacon   door.Handler // the fast path, nil without such a route
+	conns    *tracker
+	count    counters
+	forwards forwarder
 	// fallback has no handler if there is none.
 	fallback door.Route
 
@@ -94,7 +100,7 @@ func New(opts Options) (*Server, error) {
 	if opts.Concurrency <= 0 {
 		opts.Concurrency = 64 << 10
 	}
-	s := &Server{opts: opts, router: router.New(), conns: newTracker()}
+	s := &Server{opts: opts, router: router.New(), conns: newTracker(), forwards: forwarder{dial: opts.Dial}}
 	s.fallback = door.Route{Method: "GET", Need: door.Public, Handler: opts.Fallback}
 	s.count.init(opts.Metrics, s)
 	if err := s.mount(opts.Routes); err != nil {

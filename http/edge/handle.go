@@ -143,6 +143,11 @@ func (s *Server) answerError(ctx *fasthttp.RequestCtx, err error) {
 		ctx.SetConnectionClose()
 		return
 	}
+	if where := (*door.Elsewhere)(nil); errors.As(err, &where) {
+		if err = s.forward(ctx, where.Node); err == nil {
+			return
+		}
+	}
 	door.WriteError(ctx, err)
 }
 

@@ -38,6 +38,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		err = nil
 	}
 	s.conns.closeAll()
+	s.forwards.close()
 	if err != nil {
 		return fmt.Errorf("drain connections: %w", err)
 	}
@@ -105,11 +106,17 @@ func (l listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &conn{Conn: c, conns: l.conns}
-	l.conns.mu.Lock()
-	l.conns.open[t] = struct{}{}
-	l.conns.mu.Unlock()
+	t, _ := l.conns.add(c) // one that came too late is answered all the same
 	return t, nil
+}
+
+// add takes c into its care; false once connections are refused.
+func (t *tracker) add(c net.Conn) (*conn, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	tracked := &conn{Conn: c, conns: t}
+	t.open[tracked] = struct{}{}
+	return tracked, !t.refusing
 }
 
 type conn struct {

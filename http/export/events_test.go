@@ -165,7 +165,7 @@ func newShop(t testing.TB) *shop {
 func (s *shop) send(now int64, evs ...analytics.Event) {
 	s.t.Helper()
 	buf := make([]byte, entry.HeaderLen)
-	entry.PutHeader(buf, now, 1, s.index+1)
+	entry.PutHeader(buf, now, 1, 0, s.index+1)
 	for i := range evs {
 		buf = entry.AppendEvent(buf, 1, &evs[i])
 	}

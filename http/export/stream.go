@@ -129,7 +129,10 @@ func (s *stream) begin() error {
 // refusal says why an export did not begin.
 func (s *stream) refusal(err error) error {
 	s.settled = true
+	var elsewhere *door.Elsewhere
 	switch {
+	case errors.As(err, &elsewhere):
+		return err
 	case s.isGone():
 		s.door.count.left.Inc()
 		return &analytics.Error{Code: analytics.Unavailable, Text: "export: the client left", Err: err}

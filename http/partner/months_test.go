@@ -54,7 +54,7 @@ func (c *counted) Sealed(context.Context, analytics.SiteID, state.Ref) (*column.
 func (c *counted) apply(item func(b []byte) []byte) {
 	c.t.Helper()
 	b := make([]byte, entry.HeaderLen)
-	entry.PutHeader(b, c.now, 1, 1)
+	entry.PutHeader(b, c.now, 1, 0, 1)
 	rd, err := entry.Open(item(b))
 	if err != nil {
 		c.t.Fatal(err)

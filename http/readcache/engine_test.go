@@ -57,7 +57,7 @@ func (e *engine) Ask(ctx context.Context, _ analytics.SiteID, q *query.Question,
 // send applies one event as an entry of the log.
 func (e *engine) send(t *rapid.T, now int64, ev analytics.Event) {
 	buf := make([]byte, entry.HeaderLen)
-	entry.PutHeader(buf, now, 1, 1)
+	entry.PutHeader(buf, now, 1, 0, 1)
 	rd, err := entry.Open(entry.AppendEvent(buf, 1, &ev))
 	if err != nil {
 		t.Fatal(err)

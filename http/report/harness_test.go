@@ -134,7 +134,7 @@ func (h *house) send(at string, e analytics.Event) {
 		e.ScrollDepth = analytics.ScrollNone
 	}
 	buf := make([]byte, entry.HeaderLen)
-	entry.PutHeader(buf, h.now.UnixMilli(), 1, h.index)
+	entry.PutHeader(buf, h.now.UnixMilli(), 1, 0, h.index)
 	rd, err := entry.Open(entry.AppendEvent(buf, 1, &e))
 	if err != nil {
 		h.t.Fatal(err)

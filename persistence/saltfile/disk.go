@@ -7,14 +7,17 @@ import (
 	"path/filepath"
 )
 
+// disk is where the salts are kept.
+type disk struct{ path string }
+
 // names of what a rotation has beside the file for a moment.
-func (f *File) temporary() string { return f.path + ".new" }
-func (f *File) outgoing() string  { return f.path + ".old" }
+func (f disk) temporary() string { return f.path + ".new" }
+func (f disk) outgoing() string  { return f.path + ".old" }
 
 // save replaces the file by b and destroys the bytes it held. Whatever moment it
 // is interrupted at, the file is whole, old or new, and sweepLeftovers finishes
 // the destruction.
-func (f *File) save(b []byte) error {
+func (f disk) save(b []byte) error {
 	if err := f.sweepLeftovers(); err != nil {
 		return err
 	}
@@ -36,7 +39,7 @@ func (f *File) save(b []byte) error {
 // sweepLeftovers destroys what an interrupted save left. The outgoing name may
 // still be the file itself, when the rename did not happen; then only the name
 // goes.
-func (f *File) sweepLeftovers() error {
+func (f disk) sweepLeftovers() error {
 	if err := destroy(f.temporary()); err != nil {
 		return err
 	}

@@ -15,6 +15,9 @@ import (
 //	from(4) salt(16)                     from is in days since 1970, UTC
 //	crc32c(4)                            of everything before it
 //
+// Version 3 is of a node of a cluster, see Shared: id(8) stands between from and
+// salt, there can be several salts of a period and none at all.
+//
 // Version 1 knows the family of days only. It is still written while there is
 // no other, so that a node can go back to a release that reads nothing newer
 // until a site asks for longer ids.
@@ -22,6 +25,7 @@ const (
 	magic       = "ffsl"
 	versionDays = 1
 	version     = 2
+	versionIDs  = 3
 
 	headLen = 4 + 1 + 1
 	saltLen = 4 + 16 // without the family
@@ -58,7 +62,10 @@ func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.
 var errDamaged = errors.New("is damaged; restore it, or remove it and accept that every visitor counts as new")
 
 func decode(b []byte) (*state, error) {
-	if len(b) > headLen && string(b[:4]) == magic && b[4] > version {
+	if len(b) > headLen && string(b[:4]) == magic && b[4] == versionIDs {
+		return nil, errors.New("is of a node that belongs to a cluster")
+	}
+	if len(b) > headLen && string(b[:4]) == magic && b[4] > versionIDs {
 		return nil, fmt.Errorf("was written by a newer version (format %d)", b[4])
 	}
 	if len(b) < headLen+sumLen || string(b[:4]) != magic || b[4] == 0 ||
@@ -99,4 +106,59 @@ func (s *state) add(m family, one salt) bool {
 	}
 	s[m].previous = &one
 	return true
+}
+
+const heldLen = 1 + 4 + 8 + 16
+
+func encodeHeld(list []held) []byte {
+	b := append([]byte(magic), versionIDs, byte(len(list)))
+	for _, h := range list {
+		b = binary.BigEndian.AppendUint32(append(b, h.Family), uint32(h.Start))
+		b = append(binary.BigEndian.AppendUint64(b, h.id), h.bytes[:]...)
+	}
+	return binary.BigEndian.AppendUint32(b, checksum(b))
+}
+
+// decodeHeld reads what encodeHeld wrote, and the file of a node that was alone:
+// the ids of its salts are of no meaning but to be different.
+func decodeHeld(b []byte) ([]held, error) {
+	if len(b) < headLen+sumLen || b[4] != versionIDs || string(b[:4]) != magic {
+		s, err := decode(b)
+		if err != nil {
+			return nil, err
+		}
+		return s.held(), nil
+	}
+	salts := b[headLen : len(b)-sumLen]
+	if checksum(b[:len(b)-sumLen]) != binary.BigEndian.Uint32(b[len(b)-sumLen:]) || len(salts) != heldLen*int(b[headLen-1]) {
+		return nil, errDamaged
+	}
+	var list []held
+	for ; len(salts) > 0; salts = salts[heldLen:] {
+		h := held{Period{salts[0], int64(binary.BigEndian.Uint32(salts[1:]))}, binary.BigEndian.Uint64(salts[5:]), [16]byte(salts[13:])}
+		if !h.valid() || h.id == 0 {
+			return nil, errDamaged
+		}
+		list = append(list, h)
+	}
+	return list, nil
+}
+
+// held gives the salts of a node that was alone as a cluster keeps them. One
+// that a rotation by hand made counts for its whole period.
+func (s *state) held() (list []held) {
+	for m, p := range s {
+		if p == nil {
+			continue
+		}
+		now := Period{uint8(m), family(m).start(p.current.from)}
+		list = append(list, held{now, uint64(1 + m), p.current.bytes})
+		if p.previous == nil || now.Start == 0 {
+			continue
+		}
+		if before := (Period{uint8(m), family(m).start(now.Start - 1)}); p.previous.from < p.current.from {
+			list = append(list, held{before, uint64(1 + m), p.previous.bytes})
+		}
+	}
+	return list
 }

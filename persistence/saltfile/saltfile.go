@@ -56,8 +56,8 @@ type state [families]*pair
 
 // File is the salts of a node. Safe for concurrent use.
 type File struct {
-	path string
-	now  atomic.Pointer[state] // never nil
+	disk
+	now atomic.Pointer[state] // never nil
 
 	mu      sync.Mutex // one rotation at a time; held over the write
 	rand    io.Reader
@@ -72,7 +72,7 @@ type errBox struct{ err error }
 // visitors of everybody. What an interrupted rotation left beside it is
 // destroyed.
 func Open(path string, rand io.Reader) (*File, error) {
-	f := &File{path: path, rand: rand}
+	f := &File{disk: disk{path}, rand: rand}
 	f.now.Store(&state{})
 	if err := f.sweepLeftovers(); err != nil {
 		return nil, fmt.Errorf("salt file %s: remove what an interrupted rotation left: %w", path, err)

@@ -246,7 +246,7 @@ func damaged(t *testing.T, longer bool) {
 		t.Fatal(err)
 	}
 	newer := append([]byte(nil), good...)
-	newer[4] = 3
+	newer[4] = 4
 	cases := map[string][]byte{"empty": {}, "text": []byte("hello"), "short": good[:len(good)-1], "long": append(append([]byte(nil), good...), 0), "newer": newer}
 	for i := range good {
 		b := append([]byte(nil), good...)
