@@ -15,15 +15,7 @@ import (
 	"footfall/http/door"
 )
 
-// TunnelAddress is the peer's address of every request that another node passed
-// on, see Server.ServeTunnel. It is of a private range that nobody is given
-// addresses of; a node trusts what its headers say about the client.
-func TunnelAddress() netip.Addr { return netip.MustParseAddr("fdf0:f007:fa11::1") }
-
 const (
-	// headerHops says that a request was passed on already. It counts only when it
-	// came through a tunnel.
-	headerHops = "X-Footfall-Hops"
 	// hopsMax ends the travels of a request whose site is being moved.
 	hopsMax = 2
 
@@ -106,26 +98,13 @@ func (f *forwarder) close() {
 type tunnel struct{ net.Conn }
 
 func (tunnel) RemoteAddr() net.Addr {
-	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(TunnelAddress(), 0))
+	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(door.TunnelAddress(), 0))
 }
-
-// hops tells how often a request was passed on.
-func hops(ctx *fasthttp.RequestCtx) int {
-	if door.Peer(ctx) != TunnelAddress() {
-		return 0
-	}
-	n, _ := fasthttp.ParseUint(ctx.Request.Header.Peek(headerHops))
-	return max(n, 0)
-}
-
-// Forwarded tells whether another node passed the request on: what it costs its
-// client has been counted there.
-func Forwarded(ctx *fasthttp.RequestCtx) bool { return hops(ctx) > 0 }
 
 // forward passes a request on as it came, in the name of its client, and gives
 // the answer as it comes.
 func (s *Server) forward(ctx *fasthttp.RequestCtx, node uint16) error {
-	travelled := hops(ctx)
+	travelled := door.Hops(ctx)
 	if s.opts.Dial == nil || travelled >= hopsMax {
 		return errMoving
 	}
@@ -143,7 +122,7 @@ func (s *Server) forward(ctx *fasthttp.RequestCtx, node uint16) error {
 	if s.secure(ctx) {
 		h.Set("X-Forwarded-Proto", "https")
 	}
-	h.Set(headerHops, strconv.Itoa(travelled+1))
+	h.Set(door.HeaderHops, strconv.Itoa(travelled+1))
 	h.Del("Connection")
 	req.URI().SetScheme("http")
 	req.UseHostHeader = true
@@ -153,8 +132,16 @@ func (s *Server) forward(ctx *fasthttp.RequestCtx, node uint16) error {
 		return errMoving
 	}
 	s.count.forwarded.Inc()
-	ctx.Response.Reset()
-	resp.Header.CopyTo(&ctx.Response.Header)
+	out := &ctx.Response
+	out.ResetBody()
+	out.SetStatusCode(resp.StatusCode())
+	for name, value := range resp.Header.All() { // what this node has said already stays, such as a quota
+		switch string(name) {
+		case "Connection", "Transfer-Encoding", "Content-Length", "Date":
+		default:
+			out.Header.SetBytesKV(name, value)
+		}
+	}
 	length := resp.Header.ContentLength()
 	if stream := resp.BodyStream(); stream != nil && !ctx.IsHead() {
 		// An answer without end is cut off by its own server, not by our deadline.
@@ -162,10 +149,10 @@ func (s *Server) forward(ctx *fasthttp.RequestCtx, node uint16) error {
 			_ = ctx.SetWriteDeadline(time.Time{})
 			ctx.SetConnectionClose()
 		}
-		ctx.Response.SetBodyStream(&answer{stream, resp}, length)
+		out.SetBodyStream(&answer{stream, resp}, length)
 		return nil
 	}
-	ctx.Response.SetBody(resp.Body())
+	out.SetBody(resp.Body())
 	fasthttp.ReleaseResponse(resp)
 	return nil
 }

@@ -28,7 +28,7 @@ type pair struct {
 
 func startPair(t *testing.T, there []door.Route, here []door.Route) *pair {
 	t.Helper()
-	trusted := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.PrefixFrom(TunnelAddress(), 128)}
+	trusted := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.PrefixFrom(door.TunnelAddress(), 128)}
 	second, err := New(Options{Routes: there, Auth: byName{}, Trusted: trusted})
 	if err != nil {
 		t.Fatal(err)
@@ -81,16 +81,19 @@ func startPair(t *testing.T, there []door.Route, here []door.Route) *pair {
 	return p
 }
 
-func elsewhere(*fasthttp.RequestCtx, accounts.Identity) error { return &door.Elsewhere{Node: 2} }
+func elsewhere(ctx *fasthttp.RequestCtx, _ accounts.Identity) error {
+	ctx.Response.Header.Set("X-RateLimit-Remaining", "7")
+	return &door.Elsewhere{Node: 2}
+}
 
 func TestARequestIsAnsweredByTheNodeThatCan(t *testing.T) {
 	p := startPair(t, []door.Route{{Method: "POST", Path: "/v1/echo/{site}", Handler: func(ctx *fasthttp.RequestCtx, _ accounts.Identity) error {
-		client, _ := door.ClientIP(ctx, []netip.Prefix{netip.PrefixFrom(TunnelAddress(), 128)})
+		client, _ := door.ClientIP(ctx, []netip.Prefix{netip.PrefixFrom(door.TunnelAddress(), 128)})
 		ctx.Response.Header.Set("X-Answer", "kept")
 		ctx.SetStatusCode(207)
 		ctx.SetBodyString(ctx.UserValue("site").(string) + " " + string(ctx.QueryArgs().Peek("q")) + " " + string(ctx.PostBody()) + " " +
 			string(ctx.Host()) + " " + client.String() + " " + string(ctx.Request.Header.Peek("Authorization")))
-		if !Forwarded(ctx) {
+		if door.Hops(ctx) != 1 {
 			t.Error("the request does not look passed on")
 		}
 		return nil
@@ -112,8 +115,9 @@ func TestARequestIsAnsweredByTheNodeThatCan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "shop.example a b body stats.example 203.0.113.9 Bearer abc"; resp.StatusCode != 207 || string(body) != want || resp.Header.Get("X-Answer") != "kept" {
-		t.Errorf("%d %q, want %q", resp.StatusCode, body, want)
+	if want := "shop.example a b body stats.example 203.0.113.9 Bearer abc"; resp.StatusCode != 207 || string(body) != want || resp.Header.Get("X-Answer") != "kept" ||
+		resp.Header.Get("X-RateLimit-Remaining") != "7" {
+		t.Errorf("%d %q, want %q; headers %v", resp.StatusCode, body, want, resp.Header)
 	}
 }
 
@@ -173,12 +177,12 @@ func TestARequestThatNobodyCanAnswerIsRefused(t *testing.T) {
 }
 
 func TestAStrangerCannotClaimToBeANode(t *testing.T) {
-	for _, h := range [][2]string{{headerHops, "1"}, {"X-Forwarded-For", TunnelAddress().String()}} {
+	for _, h := range [][2]string{{door.HeaderHops, "1"}, {"X-Forwarded-For", door.TunnelAddress().String()}} {
 		ctx := &fasthttp.RequestCtx{}
 		var req fasthttp.Request
 		req.Header.Set(h[0], h[1])
 		ctx.Init(&req, &net.TCPAddr{IP: net.IPv4(203, 0, 113, 1)}, nil)
-		if Forwarded(ctx) {
+		if door.Hops(ctx) != 0 {
 			t.Errorf("a stranger's %s was believed", h[0])
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"footfall/analytics"
 	"footfall/analytics/accounts"
 	"footfall/analytics/calendar"
+	"footfall/http/door"
 )
 
 // parseMax bounds what is asked of others before an export begins.
@@ -61,11 +62,7 @@ func (d *Door) open(ctx *fasthttp.RequestCtx, who accounts.Identity, known ...st
 	default:
 		return nil, invalid("raw: must be 1 or 0")
 	}
-	text := ctx.Request.Header.Peek("X-Footfall-Token")
-	if len(text) == 0 {
-		text = args.Peek("token")
-	}
-	if r.after, err = analytics.ParseToken(string(text)); err != nil {
+	if r.after, err = door.After(ctx); err != nil {
 		return nil, err
 	}
 	if !ctx.Request.Header.IsHTTP11() {

@@ -27,8 +27,14 @@ func (h *Handler) live(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
 		return err
 	}
 	caller := h.callerKey(ctx, who)
+	s := &stream{h: h, site: site, who: who, conn: ctx.Conn()}
+	var cancel func()
 	if !ctx.IsHead() {
+		if s.changed, s.index, cancel, err = h.opts.Live.Subscribe(site.ID); err != nil {
+			return err
+		}
 		if err := h.streams.open(caller); err != nil {
+			cancel()
 			return err
 		}
 	}
@@ -43,9 +49,7 @@ func (h *Handler) live(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
 	// moves it, see stream.flush.
 	_ = ctx.SetWriteDeadline(time.Now().Add(stuckAfter))
 	ctx.SetConnectionClose()
-	s := &stream{h: h, site: site, who: who, conn: ctx.Conn(), pulse: h.pulses.join(site.ID)}
-	var cancel func()
-	s.changed, s.index, cancel = h.opts.Live.Subscribe(site.ID)
+	s.pulse = h.pulses.join(site.ID)
 	ctx.SetBodyStreamWriter(func(w *bufio.Writer) {
 		defer h.streams.close(caller)
 		defer cancel()

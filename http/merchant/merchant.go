@@ -51,7 +51,7 @@ type Asker interface {
 // signal and is never closed; index gives how far into the site's log its
 // numbers reach; cancel ends the subscription.
 type Live interface {
-	Subscribe(site analytics.SiteID) (changed <-chan struct{}, index func() uint64, cancel func())
+	Subscribe(site analytics.SiteID) (changed <-chan struct{}, index func() uint64, cancel func(), err error)
 }
 
 // Drops gives what was not counted for a site, by UTC day (days since 1970) and

@@ -292,7 +292,7 @@ type publisher struct {
 	open  map[chan struct{}]bool
 }
 
-func (p *publisher) Subscribe(analytics.SiteID) (<-chan struct{}, func() uint64, func()) {
+func (p *publisher) Subscribe(analytics.SiteID) (<-chan struct{}, func() uint64, func(), error) {
 	ch := make(chan struct{}, 1)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -304,7 +304,7 @@ func (p *publisher) Subscribe(analytics.SiteID) (<-chan struct{}, func() uint64,
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		delete(p.open, ch)
-	}
+	}, nil
 }
 
 func (p *publisher) publish() {

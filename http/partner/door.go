@@ -48,6 +48,7 @@ type First interface {
 type Config struct {
 	Asker     Asker
 	Looker    door.Looker // for answers of several questions about one state
+	Placer    door.Placer // nil: every site is here
 	Directory Directory
 	First     First
 	Clock     func() time.Time
@@ -104,7 +105,7 @@ func (d *Door) Routes() []door.Route {
 // Limited counts a key's request against its quota before anything else.
 func (d *Door) Limited(h door.Handler) door.Handler {
 	return func(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
-		if who.Key != 0 && who.User == 0 && !who.Operator && d.cfg.RequestsPerHour > 0 {
+		if who.Key != 0 && who.User == 0 && !who.Operator && d.cfg.RequestsPerHour > 0 && door.Hops(ctx) == 0 {
 			left, reset, ok := d.quota.take(who.Key, d.cfg.Clock())
 			seconds := strconv.Itoa(int((reset + time.Second - 1) / time.Second))
 			head := &ctx.Response.Header
@@ -127,8 +128,8 @@ const (
 	textMissingSite = "Missing site ID. Please provide the required site_id parameter with your request."
 )
 
-// site finds the site that is asked about and checks that who may read it. Who
-// may not does not learn whether it exists.
+// site finds the site that is asked about and checks that who may read it, and
+// that this node can answer. Who may not does not learn whether it exists.
 func (d *Door) site(ctx *fasthttp.RequestCtx, who accounts.Identity, domain string) (*analytics.Site, error) {
 	var site *analytics.Site
 	ok := false
@@ -138,7 +139,7 @@ func (d *Door) site(ctx *fasthttp.RequestCtx, who accounts.Identity, domain stri
 	}
 	switch {
 	case ok && who.MayRead(site):
-		return site, nil
+		return site, door.Find(ctx, d.cfg.Placer, site.ID)
 	case who.Anonymous() && len(ctx.Request.Header.Peek("Authorization")) == 0:
 		return nil, analytics.Errorf(analytics.Unauthorized, textMissingKey)
 	case domain == "":
@@ -161,11 +162,7 @@ type asking struct {
 
 // ask opens a request about site. The caller must call done.
 func (d *Door) ask(ctx *fasthttp.RequestCtx, site *analytics.Site) (a *asking, done func(), err error) {
-	text := ctx.Request.Header.Peek("X-Footfall-Token")
-	if len(text) == 0 {
-		text = ctx.QueryArgs().Peek("token")
-	}
-	after, err := analytics.ParseToken(string(text))
+	after, err := door.After(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"footfall/analytics/accounts"
 	"footfall/analytics/calendar"
 	"footfall/analytics/query"
+	"footfall/http/door"
 )
 
 // rangeMSMax is the longest range of a report: five years.
@@ -51,11 +52,7 @@ func (d *Door) open(ctx *fasthttp.RequestCtx, who accounts.Identity) (*request, 
 		return nil, err
 	}
 	r := &request{who: who, site: site, now: d.cfg.Clock().UnixMilli(), taken: map[string]bool{}}
-	text := ctx.Request.Header.Peek("X-Footfall-Token")
-	if len(text) == 0 {
-		text = ctx.QueryArgs().Peek("token")
-	}
-	if r.after, err = analytics.ParseToken(string(text)); err != nil {
+	if r.after, err = door.After(ctx); err != nil {
 		return nil, err
 	}
 	if ctx.IsPost() {

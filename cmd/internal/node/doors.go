@@ -40,7 +40,7 @@ func (n *Node) openDoors(extra func(*Node) []door.Route) error {
 	n.merchant = merchant.New(merchant.Options{
 		Accounts:  n.control,
 		Asker:     merchantAsker{n.answers},
-		Live:      n.sites,
+		Live:      live{n},
 		Drops:     drops{n},
 		Eraser:    eraser{n},
 		Seals:     seals{n},
@@ -137,6 +137,14 @@ func (d directory) Goals(site analytics.SiteID) []*analytics.Goal { return d.Vie
 // Segment gives a saved filter of a site.
 func (d directory) Segment(site analytics.SiteID, id uint64) (*analytics.Segment, bool) {
 	return d.View().Segment(site, id)
+}
+
+// live tells open dashboards of changes.
+type live struct{ n *Node }
+
+func (l live) Subscribe(id analytics.SiteID) (changed <-chan struct{}, index func() uint64, cancel func(), err error) {
+	changed, index, cancel = l.n.sites.Subscribe(id)
+	return changed, index, cancel, nil
 }
 
 // drops gives the counts of dropped events of a site.
