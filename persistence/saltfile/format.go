@@ -15,7 +15,7 @@ import (
 //	from(4) salt(16)                     from is in days since 1970, UTC
 //	crc32c(4)                            of everything before it
 //
-// Version 3 is of a node of a cluster, see Shared: id(8) stands between from and
+// Version 3 is of a node of a cluster, see Shared: id(16) stands between from and
 // salt, there can be several salts of a period and none at all.
 //
 // Version 1 knows the family of days only. It is still written while there is
@@ -108,13 +108,13 @@ func (s *state) add(m family, one salt) bool {
 	return true
 }
 
-const heldLen = 1 + 4 + 8 + 16
+const heldLen = 1 + 4 + 16 + 16
 
 func encodeHeld(list []held) []byte {
 	b := append([]byte(magic), versionIDs, byte(len(list)))
 	for _, h := range list {
 		b = binary.BigEndian.AppendUint32(append(b, h.Family), uint32(h.Start))
-		b = append(binary.BigEndian.AppendUint64(b, h.id), h.bytes[:]...)
+		b = append(append(b, h.id[:]...), h.bytes[:]...)
 	}
 	return binary.BigEndian.AppendUint32(b, checksum(b))
 }
@@ -135,8 +135,8 @@ func decodeHeld(b []byte) ([]held, error) {
 	}
 	var list []held
 	for ; len(salts) > 0; salts = salts[heldLen:] {
-		h := held{Period{salts[0], int64(binary.BigEndian.Uint32(salts[1:]))}, binary.BigEndian.Uint64(salts[5:]), [16]byte(salts[13:])}
-		if !h.valid() || h.id == 0 {
+		h := held{Period{salts[0], int64(binary.BigEndian.Uint32(salts[1:]))}, ID(salts[5:]), [16]byte(salts[21:])}
+		if !h.valid() || h.id == (ID{}) {
 			return nil, errDamaged
 		}
 		list = append(list, h)
@@ -152,12 +152,12 @@ func (s *state) held() (list []held) {
 			continue
 		}
 		now := Period{uint8(m), family(m).start(p.current.from)}
-		list = append(list, held{now, uint64(1 + m), p.current.bytes})
+		list = append(list, held{now, ID{byte(1 + m)}, p.current.bytes})
 		if p.previous == nil || now.Start == 0 {
 			continue
 		}
 		if before := (Period{uint8(m), family(m).start(now.Start - 1)}); p.previous.from < p.current.from {
-			list = append(list, held{before, uint64(1 + m), p.previous.bytes})
+			list = append(list, held{before, ID{byte(1 + m)}, p.previous.bytes})
 		}
 	}
 	return list

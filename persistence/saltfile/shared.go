@@ -2,7 +2,6 @@ package saltfile
 
 import (
 	"crypto/subtle"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -37,11 +36,14 @@ func (p Period) valid() bool {
 	return p.Family < Families && p.Start >= 0 && family(p.Family).start(p.Start) == p.Start
 }
 
+// ID names a salt. It is random and says nothing of the salt.
+type ID [16]byte
+
 // held is a salt that this node knows. Which of a period's salts is in force is
 // not its own to say.
 type held struct {
 	Period
-	id    uint64
+	id    ID
 	bytes [16]byte
 }
 
@@ -59,7 +61,7 @@ type Shared struct {
 
 	mu      sync.Mutex // guards what follows; held over writes
 	held    []held
-	choices map[Period]uint64
+	choices map[Period]ID
 	failure atomic.Value // of errBox
 }
 
@@ -69,7 +71,7 @@ type pairs [families]*pair
 // OpenShared reads the salts at path, those of a node that was alone too. A
 // missing file is an empty one; a damaged one is an error, see Open.
 func OpenShared(path string, rand io.Reader) (*Shared, error) {
-	s := &Shared{disk: disk{path}, rand: rand, choices: map[Period]uint64{}}
+	s := &Shared{disk: disk{path}, rand: rand, choices: map[Period]ID{}}
 	s.now.Store(&pairs{})
 	if err := s.disk.sweepLeftovers(); err != nil {
 		return nil, fmt.Errorf("salt file %s: remove what an interrupted rotation left: %w", path, err)
@@ -92,9 +94,9 @@ func OpenShared(path string, rand io.Reader) (*Shared, error) {
 
 // Make gives the id of a salt of p: one that this node holds already, or a new
 // one that it draws and writes down.
-func (s *Shared) Make(p Period) (id uint64, err error) {
+func (s *Shared) Make(p Period) (id ID, err error) {
 	if !p.valid() {
-		return 0, fmt.Errorf("make a salt: there is no period %v", p)
+		return ID{}, fmt.Errorf("make a salt: there is no period %v", p)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,28 +105,26 @@ func (s *Shared) Make(p Period) (id uint64, err error) {
 	}
 	h := held{Period: p}
 	if _, err := io.ReadFull(s.rand, h.bytes[:]); err != nil {
-		return 0, fmt.Errorf("make a salt: %w", err)
+		return ID{}, fmt.Errorf("make a salt: %w", err)
 	}
 	if h.id, err = s.newID(); err != nil {
-		return 0, fmt.Errorf("make a salt: %w", err)
+		return ID{}, fmt.Errorf("make a salt: %w", err)
 	}
 	return h.id, s.addLocked(h)
 }
 
 // newID draws the name of a salt, which says nothing of it.
-func (s *Shared) newID() (id uint64, err error) {
-	var b [8]byte
-	for id == 0 && err == nil {
-		_, err = io.ReadFull(s.rand, b[:])
-		id = binary.BigEndian.Uint64(b[:])
+func (s *Shared) newID() (id ID, err error) {
+	for id == (ID{}) && err == nil {
+		_, err = io.ReadFull(s.rand, id[:])
 	}
 	return id, err
 }
 
 // Put takes in a salt of another node; one that is held already is no error, one
 // that differs is.
-func (s *Shared) Put(p Period, id uint64, bytes [16]byte) error {
-	if !p.valid() || id == 0 {
+func (s *Shared) Put(p Period, id ID, bytes [16]byte) error {
+	if !p.valid() || id == (ID{}) {
 		return fmt.Errorf("take a salt: there is no period %v or no id", p)
 	}
 	s.mu.Lock()
@@ -132,7 +132,7 @@ func (s *Shared) Put(p Period, id uint64, bytes [16]byte) error {
 	for i := range s.held {
 		if h := &s.held[i]; h.Period == p && h.id == id {
 			if subtle.ConstantTimeCompare(h.bytes[:], bytes[:]) != 1 {
-				return fmt.Errorf("take a salt: number %d of %v is another one here", id, p)
+				return fmt.Errorf("take a salt: number %x of %v is another one here", id, p)
 			}
 			return nil
 		}
@@ -155,7 +155,7 @@ func (s *Shared) addLocked(h held) error {
 }
 
 // Get gives a salt to be sent to another node.
-func (s *Shared) Get(p Period, id uint64) (bytes [16]byte, ok bool) {
+func (s *Shared) Get(p Period, id ID) (bytes [16]byte, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, h := range s.held {
@@ -167,7 +167,7 @@ func (s *Shared) Get(p Period, id uint64) (bytes [16]byte, ok bool) {
 }
 
 // Choose says which salts are in force, by period.
-func (s *Shared) Choose(choices map[Period]uint64) {
+func (s *Shared) Choose(choices map[Period]ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.choices = choices
@@ -176,7 +176,7 @@ func (s *Shared) Choose(choices map[Period]uint64) {
 
 // Missing lists the chosen salts that this node needs at a time, in Unix ms, and
 // does not hold: of the period, the one before while it is offered, and the next.
-func (s *Shared) Missing(ms int64) (out []Period, ids []uint64) {
+func (s *Shared) Missing(ms int64) (out []Period, ids []ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for p, id := range s.choices {
@@ -239,7 +239,7 @@ func (s *Shared) turn(m family, day int64) *pair {
 	p := &pair{current: *current, end: m.end(day)}
 	if day == now.Start && now.Start > 0 {
 		before := Period{uint8(m), m.start(now.Start - 1)}
-		if p.previous = s.findLocked(before); p.previous == nil && s.choices[before] != 0 {
+		if p.previous = s.findLocked(before); p.previous == nil && s.choices[before] != (ID{}) {
 			return p // it may still come: not remembered
 		}
 	}

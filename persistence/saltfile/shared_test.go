@@ -21,11 +21,11 @@ func openShared(t *testing.T, path string) *saltfile.Shared {
 }
 
 // give copies a salt from one node to another.
-func give(t *testing.T, from, to *saltfile.Shared, p saltfile.Period, id uint64) {
+func give(t *testing.T, from, to *saltfile.Shared, p saltfile.Period, id saltfile.ID) {
 	t.Helper()
 	b, ok := from.Get(p, id)
 	if !ok {
-		t.Fatalf("no salt %d of %v", id, p)
+		t.Fatalf("no salt %x of %v", id, p)
 	}
 	if err := to.Put(p, id, b); err != nil {
 		t.Fatal(err)
@@ -47,10 +47,10 @@ func TestAllNodesUseTheChosenSalt(t *testing.T) {
 		t.Fatal(err)
 	}
 	if again, err := a.Make(today); again != ofA || err != nil {
-		t.Fatalf("a second salt was made: %d, %d, %v", ofA, again, err)
+		t.Fatalf("a second salt was made: %x, %x, %v", ofA, again, err)
 	}
 	for _, s := range []*saltfile.Shared{a, b} {
-		s.Choose(map[saltfile.Period]uint64{today: ofB})
+		s.Choose(map[saltfile.Period]saltfile.ID{today: ofB})
 	}
 	if c, _ := a.At(noon); c != nil {
 		t.Fatal("a node uses a salt that was not chosen")
@@ -76,7 +76,7 @@ func TestSharedSaltsTurnAndAreDestroyedInTime(t *testing.T) {
 	for family := range saltfile.Families {
 		path := filepath.Join(t.TempDir(), "salts")
 		s := openShared(t, path)
-		choices := map[saltfile.Period]uint64{}
+		choices := map[saltfile.Period]saltfile.ID{}
 		p := saltfile.PeriodOf(family, noon)
 		for _, of := range []saltfile.Period{p, p.Next()} {
 			id, err := s.Make(of)
@@ -141,7 +141,7 @@ func TestTheSaltsOfANodeThatWasAloneStayInForce(t *testing.T) {
 	ofWeek := *week
 
 	s := openShared(t, path)
-	choices := map[saltfile.Period]uint64{}
+	choices := map[saltfile.Period]saltfile.ID{}
 	for _, p := range []saltfile.Period{saltfile.PeriodOf(0, noon), saltfile.PeriodOf(0, noon+day), saltfile.PeriodOf(1, noon+day)} {
 		id, err := s.Make(p)
 		if err != nil {
@@ -188,7 +188,7 @@ func TestASharedSaltCostsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Choose(map[saltfile.Period]uint64{p: id})
+	s.Choose(map[saltfile.Period]saltfile.ID{p: id})
 	if n := testing.AllocsPerRun(100, func() { s.At(noon) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
