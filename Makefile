@@ -53,8 +53,26 @@ test: tools build build-dev ## Install what is needed and run everything: Go wit
 	sh internal/ci/test.sh
 
 .PHONY: tools
-tools: ## Install Debian's chromium when it is missing
+tools: haproxy ## Install Debian's chromium and haproxy when they are missing
 	@command -v chromium >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; }
+
+# The package starts a balancer of its own, which nobody needs here: runlevel 1
+# keeps it from that.
+.PHONY: haproxy
+haproxy:
+	@command -v haproxy >/dev/null || test -x /usr/sbin/haproxy || { apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq haproxy; }
+
+.PHONY: consul
+consul: ## Build the Consul that tests and `make cluster` talk to, once for a machine; minutes
+	sh internal/tools/consul/build.sh
+
+.PHONY: cluster
+cluster: build haproxy consul ## Start Consul, three nodes and HAProxy on http://127.0.0.1:8080 with ./data/cluster
+	sh internal/ci/cluster.sh up
+
+.PHONY: cluster-down
+cluster-down: ## Stop what `make cluster` started
+	sh internal/ci/cluster.sh down
 
 .PHONY: check
 check: $(DIST) ## What CI checks before the tests: format, vet, front-end types

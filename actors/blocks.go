@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 
 	"github.com/maypok86/otter/v2"
 
@@ -19,23 +20,20 @@ type blockCache struct {
 	store   persistence.Store
 	squeeze *squeezer
 	cache   *otter.Cache[blockKey, any]
-	shards  []shardBlocks
 }
 
 type blockKey struct {
 	site analytics.SiteID
 	ref  site.Ref
+	life uint64 // of the shard: in another the same name may mean another record
 }
 
-func newBlockCache(store persistence.Store, squeeze *squeezer, shards int, bytes uint64) *blockCache {
-	c := &blockCache{store: store, squeeze: squeeze, shards: make([]shardBlocks, shards)}
+func newBlockCache(store persistence.Store, squeeze *squeezer, bytes uint64) *blockCache {
+	c := &blockCache{store: store, squeeze: squeeze}
 	c.cache = otter.Must(&otter.Options[blockKey, any]{
 		MaximumWeight: bytes,
 		Weigher:       func(_ blockKey, v any) uint32 { return weight(v) },
 	})
-	for i := range c.shards {
-		c.shards[i] = shardBlocks{c, uint16(i)}
-	}
 	return c
 }
 
@@ -61,21 +59,29 @@ func weight(v any) uint32 {
 func (c *blockCache) size() uint64 { return c.cache.WeightedSize() }
 
 // keep puts freshly written blocks in.
-func (c *blockCache) keep(id analytics.SiteID, writes []site.Write) {
+func (c *blockCache) keep(id analytics.SiteID, life uint64, writes []site.Write) {
 	for _, w := range writes {
 		switch {
 		case w.Events != nil:
-			c.cache.Set(blockKey{id, w.Ref}, w.Events)
+			c.cache.Set(blockKey{id, w.Ref, life}, w.Events)
 		case w.Visits != nil:
-			c.cache.Set(blockKey{id, w.Ref}, w.Visits)
+			c.cache.Set(blockKey{id, w.Ref, life}, w.Visits)
 		}
 	}
 }
 
-// shardBlocks gives the blocks of a shard's sites.
+// shardBlocks gives the blocks of a shard's sites in one life of the shard.
 type shardBlocks struct {
-	c     *blockCache
-	shard uint16
+	c       *blockCache
+	shard   uint16
+	life    uint64
+	current *atomic.Uint64
+}
+
+// blocksOf gives the blocks of a shard as it is now.
+func (s *Sites) blocksOf(n uint16) *shardBlocks {
+	life := &s.shards[n].life
+	return &shardBlocks{s.blocks, n, life.Load(), life}
 }
 
 func (b *shardBlocks) get(id analytics.SiteID, r site.Ref) ([]byte, error) {
@@ -84,11 +90,14 @@ func (b *shardBlocks) get(id analytics.SiteID, r site.Ref) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read block %v of site %d: %w", r, id, err)
 	}
+	if b.current.Load() != b.life { // it may be a record of the new state
+		return nil, errReplaced
+	}
 	return value, nil
 }
 
 func (b *shardBlocks) Events(_ context.Context, id analytics.SiteID, r site.Ref) (*column.Events, error) {
-	k := blockKey{id, r}
+	k := blockKey{id, r, b.life}
 	if v, ok := b.c.cache.GetIfPresent(k); ok {
 		return v.(*column.Events), nil
 	}
@@ -105,7 +114,7 @@ func (b *shardBlocks) Events(_ context.Context, id analytics.SiteID, r site.Ref)
 }
 
 func (b *shardBlocks) Visits(_ context.Context, id analytics.SiteID, r site.Ref) (*column.Visits, error) {
-	k := blockKey{id, r}
+	k := blockKey{id, r, b.life}
 	if v, ok := b.c.cache.GetIfPresent(k); ok {
 		return v.(*column.Visits), nil
 	}

@@ -16,17 +16,17 @@ import (
 // outcomeRequest asks what an Erase took away.
 type outcomeRequest struct {
 	index uint64
-	reply chan<- Outcome
+	reply chan<- Erasure
 }
 
-// Outcome is what an Erase took away. Known is false where it is not remembered
+// Erasure is what an Erase took away. Known is false where it is not remembered
 // any more, or the site is quarantined.
-type Outcome struct {
+type Erasure struct {
 	Visits, Events uint64
 	Known          bool
 }
 
-func (a *siteActor) outcome(index uint64) (o Outcome) {
+func (a *siteActor) outcome(index uint64) (o Erasure) {
 	if a.fault == nil {
 		o.Visits, o.Events, o.Known = a.machine.Outcome(index)
 	}
@@ -35,16 +35,16 @@ func (a *siteActor) outcome(index uint64) (o Outcome) {
 
 // Outcome tells what the Erase at a log index of a site took away, once it is
 // applied.
-func (s *Sites) Outcome(ctx context.Context, n uint16, id analytics.SiteID, index uint64) (Outcome, error) {
-	reply := make(chan Outcome, 1)
+func (s *Sites) Outcome(ctx context.Context, n uint16, id analytics.SiteID, index uint64) (Erasure, error) {
+	reply := make(chan Erasure, 1)
 	if err := s.tell(n, id, &outcomeRequest{index, reply}); err != nil {
-		return Outcome{}, err
+		return Erasure{}, err
 	}
 	select {
 	case o := <-reply:
 		return o, nil
 	case <-ctx.Done():
-		return Outcome{}, ctx.Err()
+		return Erasure{}, ctx.Err()
 	}
 }
 
@@ -58,10 +58,11 @@ const visitorTries = 5
 func (s *Sites) VisitorDays(ctx context.Context, n uint16, id analytics.SiteID, visitor uint64) (days []int32, err error) {
 	for range visitorTries {
 		var v *site.View
+		blocks := s.blocksOf(n)
 		if v, err = s.View(ctx, n, id); err != nil {
 			return nil, err
 		}
-		days, err = s.visitorDays(ctx, n, v, visitor)
+		days, err = s.visitorDays(ctx, blocks, v, visitor)
 		if !errors.Is(err, persistence.ErrNotFound) {
 			return days, err
 		}
@@ -69,7 +70,7 @@ func (s *Sites) VisitorDays(ctx context.Context, n uint16, id analytics.SiteID, 
 	return nil, err
 }
 
-func (s *Sites) visitorDays(ctx context.Context, n uint16, v *site.View, visitor uint64) ([]int32, error) {
+func (s *Sites) visitorDays(ctx context.Context, blocks *shardBlocks, v *site.View, visitor uint64) ([]int32, error) {
 	found := map[int32]bool{}
 	for i := range v.Days {
 		for _, f := range v.Days[i].Filed {
@@ -78,7 +79,7 @@ func (s *Sites) visitorDays(ctx context.Context, n uint16, v *site.View, visitor
 			}
 			c := f.Visits
 			if c == nil {
-				value, err := s.blocks.shards[n].get(v.Site, f.Ref) // once read, it is of no more use
+				value, err := blocks.get(v.Site, f.Ref) // once read, it is of no more use
 				if err != nil {
 					return nil, err
 				}
@@ -101,7 +102,7 @@ func (s *Sites) visitorDays(ctx context.Context, n uint16, v *site.View, visitor
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			there, err := s.inSealed(n, v.Site, &g, visitor)
+			there, err := s.inSealed(blocks, v.Site, &g, visitor)
 			if err != nil {
 				return nil, err
 			}
@@ -114,11 +115,11 @@ func (s *Sites) visitorDays(ctx context.Context, n uint16, v *site.View, visitor
 }
 
 // inSealed tells whether a visitor is in a sealed segment.
-func (s *Sites) inSealed(n uint16, id analytics.SiteID, g *site.ViewSealed, visitor uint64) (bool, error) {
+func (s *Sites) inSealed(blocks *shardBlocks, id analytics.SiteID, g *site.ViewSealed, visitor uint64) (bool, error) {
 	if g.Sealed != nil {
 		return slices.Contains(g.Sealed.Visitor, visitor), nil
 	}
-	value, err := s.blocks.shards[n].get(id, g.Ref)
+	value, err := blocks.get(id, g.Ref)
 	if err != nil {
 		return false, err
 	}
@@ -141,6 +142,9 @@ func (s *Sites) Settle(ctx context.Context, n uint16, id analytics.SiteID) error
 // Summary reads what the header of a site says as of its last flush. The site
 // is not made live; ok is false if nothing of it was written yet.
 func (s *Sites) Summary(n uint16, id analytics.SiteID) (sum site.Summary, ok bool, err error) {
+	if !s.Present(n) {
+		return site.Summary{}, false, ErrElsewhere
+	}
 	header, err := s.cfg.Store.Get(persistence.SiteKey(n, uint64(id), site.KindHeader, 0, 0))
 	if errors.Is(err, persistence.ErrNotFound) {
 		return site.Summary{}, false, nil
@@ -155,10 +159,10 @@ func (s *Sites) Summary(n uint16, id analytics.SiteID) (sum site.Summary, ok boo
 }
 
 // forget drops blocks that were deleted.
-func (c *blockCache) forget(id analytics.SiteID, writes []site.Write) {
+func (c *blockCache) forget(id analytics.SiteID, life uint64, writes []site.Write) {
 	for _, w := range writes {
 		if w.Value == nil && (w.Ref.Kind == site.KindEvents || w.Ref.Kind == site.KindVisits) {
-			c.cache.Invalidate(blockKey{id, w.Ref})
+			c.cache.Invalidate(blockKey{id, w.Ref, life})
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"footfall/analytics"
 	"footfall/analytics/column"
+	"footfall/analytics/delivery"
 	"footfall/analytics/entry"
 	"footfall/analytics/query"
 	"footfall/analytics/site"
@@ -45,14 +46,14 @@ func (h *house) apply(now int64, add func([]byte) []byte) analytics.Reason {
 	h.t.Helper()
 	h.index++
 	buf := make([]byte, entry.HeaderLen)
-	entry.PutHeader(buf, now, 1, h.index)
+	entry.PutHeader(buf, now, 1, 0, h.index)
 	buf = add(buf)
 	h.log.append(2, h.index, buf)
-	done := make(chan []analytics.Reason, 1)
-	if err := h.sites.Apply(2, h.index, buf, func(r []analytics.Reason) { done <- r }); err != nil {
+	done := make(chan delivery.Outcome, 1)
+	if err := h.sites.Apply(2, h.index, buf, func(o delivery.Outcome) { done <- o }); err != nil {
 		h.t.Fatal(err)
 	}
-	return (<-done)[0]
+	return (<-done).Reasons[0]
 }
 
 func (h *house) view(at int64, visitor uint64, page string) {

@@ -39,7 +39,7 @@ type dayKey struct {
 type siteDays struct {
 	c          *dayCache
 	generation uint64
-	blocks     session.Blocks
+	blocks     *shardBlocks
 	fresh      freshView
 	lexicon    *session.Lexicon
 	pinned     int // guarded by dayCache.mu: pictures that use it
@@ -101,11 +101,11 @@ func dayWeight(k dayKey, v any) uint32 {
 }
 
 // of gives the days of a site for one picture; release must be called once.
-func (c *dayCache) of(id analytics.SiteID, blocks session.Blocks, fresh freshView) (s *siteDays, release func()) {
+func (c *dayCache) of(id analytics.SiteID, blocks *shardBlocks, fresh freshView) (s *siteDays, release func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s = c.sites[id]
-	if s == nil || uint64(s.lexicon.Bytes()) > c.max/lexiconShare {
+	if s == nil || s.blocks.life != blocks.life || uint64(s.lexicon.Bytes()) > c.max/lexiconShare {
 		if len(c.sites) >= sitesCachedMax {
 			c.dropIdleLocked()
 		}
@@ -138,6 +138,17 @@ func (c *dayCache) forget(id analytics.SiteID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.sites, id)
+}
+
+// forgetShard drops what is held of the sites of a shard.
+func (c *dayCache) forgetShard(n uint16) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, s := range c.sites {
+		if s.blocks.shard == n {
+			delete(c.sites, id)
+		}
+	}
 }
 
 // bytes is the size of all that is held, lexicons apart.

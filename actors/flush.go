@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"footfall/analytics"
+	"footfall/analytics/delivery"
 	"footfall/persistence"
 )
 
@@ -83,23 +84,33 @@ func (s *Sites) flushShards(ctx context.Context, leisure bool) error {
 	return errors.Join(errs...)
 }
 
-// flush is the cycle of one shard: note the index F, let every site that is
-// dirty at or before F write its records, then write that records hold the log
-// up to F. All of it is unsynced and in this order in one write-ahead log.
+// FlushShard writes the records of one shard now, so that a snapshot can be sent.
+func (s *Sites) FlushShard(ctx context.Context, n uint16) error { return s.flush(ctx, n) }
+
+// flush is the cycle of one shard: note the index F and a copy of the delivery
+// table as of F, let every site that is dirty at or before F write its records,
+// then write the table and that records hold the log up to F. All of it is
+// unsynced and in this order in one write-ahead log. A shard whose records are
+// replaced meanwhile is left alone.
 func (s *Sites) flush(ctx context.Context, n uint16) error {
 	sh := &s.shards[n]
 	sh.flushing.Lock()
 	defer sh.flushing.Unlock()
 	sh.mu.Lock()
-	to := sh.applied
+	if !sh.present || sh.table == nil || len(sh.dirty) == 0 && sh.applied == sh.written {
+		sh.mu.Unlock()
+		return nil
+	}
+	life, to, table := sh.life.Load(), sh.applied, sh.table.Clone()
 	dirty := sh.dirty
 	sh.dirty = make(map[analytics.SiteID]*ref)
 	sh.mu.Unlock()
-	if len(dirty) == 0 {
+	done, err := s.flushSites(ctx, sh, life, dirty)
+	sh.mu.Lock()
+	if sh.life.Load() != life {
+		sh.mu.Unlock()
 		return nil
 	}
-	done, err := s.flushSites(ctx, dirty)
-	sh.mu.Lock()
 	for id, applied := range done {
 		dirty[id].flushed = applied
 	}
@@ -112,17 +123,46 @@ func (s *Sites) flush(ctx context.Context, n uint16) error {
 	if err != nil {
 		return fmt.Errorf("flush shard %d: %w", n, err)
 	}
+	return s.flushed(n, life, to, table)
+}
+
+// flushed writes that the records of a shard hold its log up to an index, and
+// the delivery table as of that index, at once.
+func (s *Sites) flushed(n uint16, life, to uint64, table *delivery.Table) error {
 	b := s.cfg.Store.NewBatch()
+	b.Set(tableKey(n), table.Encode())
 	s.cfg.Log.Persisted(b, n, to)
-	if err := s.cfg.Store.Commit(b, false); err != nil {
+	switch err := s.commit(n, life, b, false); {
+	case errors.Is(err, errReplaced):
+		return nil
+	case err != nil:
 		return fmt.Errorf("flush shard %d: %w", n, err)
 	}
 	s.cfg.Log.Truncated(n, to)
+	sh := &s.shards[n]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.life.Load() == life {
+		sh.written = to
+	}
 	return nil
 }
 
+// commit writes records of a shard, unless its life has ended: then b is
+// discarded and the error is errReplaced.
+func (s *Sites) commit(n uint16, life uint64, b persistence.Batch, sync bool) error {
+	sh := &s.shards[n]
+	sh.writes.RLock()
+	defer sh.writes.RUnlock()
+	if sh.life.Load() != life {
+		b.Discard()
+		return errReplaced
+	}
+	return s.cfg.Store.Commit(b, sync)
+}
+
 // flushSites gives the index up to which each site's records hold it now.
-func (s *Sites) flushSites(ctx context.Context, dirty map[analytics.SiteID]*ref) (map[analytics.SiteID]uint64, error) {
+func (s *Sites) flushSites(ctx context.Context, sh *shard, life uint64, dirty map[analytics.SiteID]*ref) (map[analytics.SiteID]uint64, error) {
 	done := make(map[analytics.SiteID]uint64, len(dirty))
 	replies := make(chan flushResult, flushParallel)
 	open := 0
@@ -148,7 +188,14 @@ func (s *Sites) flushSites(ctx context.Context, dirty map[analytics.SiteID]*ref)
 		if ctx.Err() != nil {
 			return done, ctx.Err()
 		}
+		sh.mu.Lock()
+		if sh.life.Load() != life { // nobody would answer
+			sh.mu.Unlock()
+			failed = errReplaced
+			break
+		}
 		s.system.Root.Send(r.pid, &flushRequest{reply: replies})
+		sh.mu.Unlock()
 		open++
 	}
 	for open > 0 {
@@ -187,8 +234,13 @@ func (s *Sites) Erase(ctx context.Context, n uint16, id analytics.SiteID) error 
 		s.cfg.Logger.Warn("flush before a site is erased", "site", uint64(id), "error", err)
 	}
 	sh := &s.shards[n]
+	sh.writes.RLock()
+	defer sh.writes.RUnlock()
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	if !sh.present {
+		return ErrElsewhere
+	}
 	if r := sh.sites[id]; r != nil {
 		delete(sh.sites, id)
 		delete(sh.dirty, id)

@@ -39,6 +39,21 @@ func (t *topics) signal(id analytics.SiteID, index uint64) {
 	}
 }
 
+// wake signals every viewer, without saying that anything changed: whoever looks
+// again sees what there is.
+func (t *topics) wake() {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for _, s := range t.sites {
+		for ch := range s.viewers {
+			select {
+			case ch <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
 // Subscribe gives a channel that gets a signal after each change of the site,
 // the index of the last change seen, and the end of the subscription, which
 // must be called once.

@@ -176,6 +176,6 @@ func TestAQuestionOutlivesTheRecordsOfItsView(t *testing.T) {
 
 // coldDays is a source of days without any cached.
 func coldDays(h *house) *siteDays {
-	days, _ := newDayCache(1<<20).of(1, &h.sites.blocks.shards[2], func(ctx context.Context) (*site.View, error) { return h.sites.View(ctx, 2, 1) })
+	days, _ := newDayCache(1<<20).of(1, h.sites.blocksOf(2), func(ctx context.Context) (*site.View, error) { return h.sites.View(ctx, 2, 1) })
 	return days
 }

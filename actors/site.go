@@ -39,8 +39,10 @@ type siteActor struct {
 	sites   *Sites
 	shard   uint16
 	id      analytics.SiteID
+	life    uint64 // of the shard, to which all that it knows belongs
 	machine *site.Machine
 	fault   error
+	counted bool // among Sites.failed
 	reasons []analytics.Reason
 }
 
@@ -62,6 +64,9 @@ func (a *siteActor) Receive(ctx actor.Context) {
 			a.guard(func() error { v.view = a.machine.View(); return nil })
 			v.err = a.fault
 		}
+		if a.gone() { // what was loaded lately may be of the new state
+			v = viewed{err: errReplaced}
+		}
 		msg.reply <- v
 	case *dropsRequest:
 		if a.fault != nil {
@@ -69,13 +74,15 @@ func (a *siteActor) Receive(ctx actor.Context) {
 		} else {
 			msg.reply <- a.machine.Drops()
 		}
+	case *digestRequest:
+		msg.reply <- a.content()
 	case *outcomeRequest:
 		msg.reply <- a.outcome(msg.index)
 	case *sealRequest:
 		a.guard(func() error { return a.sealAll(msg.ctx) })
 		msg.reply <- a.fault
 	case *actor.Stopped:
-		if a.fault != nil {
+		if a.counted {
 			a.sites.failed.Add(-1)
 		}
 	case *flushRequest:
@@ -104,7 +111,15 @@ func (a *siteActor) guard(f func() error) {
 	}
 }
 
+// gone tells whether the shard's records were taken away or replaced since.
+func (a *siteActor) gone() bool { return a.sites.shards[a.shard].life.Load() != a.life }
+
 func (a *siteActor) quarantine(err error) {
+	if a.gone() { // it has read records of another state; nobody asks it any more
+		a.fault = errReplaced
+		return
+	}
+	a.counted = true
 	a.fault = analytics.Errorf(analytics.Unavailable, "site %d is quarantined: its state cannot be read or stepped", a.id)
 	a.sites.failed.Add(1)
 	a.sites.cfg.Logger.Error("site quarantined", "site", uint64(a.id), "shard", a.shard, "error", err)
@@ -211,10 +226,13 @@ func (a *siteActor) write() error {
 			b.Set(a.key(w.Ref), w.Value)
 		}
 	}
-	if err := a.sites.cfg.Store.Commit(b, false); err != nil {
+	switch err := a.sites.commit(a.shard, a.life, b, false); {
+	case errors.Is(err, errReplaced):
+		return err
+	case err != nil:
 		return fmt.Errorf("write records of site %d: %w", a.id, err)
 	}
-	a.sites.blocks.keep(a.id, writes)
-	a.sites.blocks.forget(a.id, writes)
+	a.sites.blocks.keep(a.id, a.life, writes)
+	a.sites.blocks.forget(a.id, a.life, writes)
 	return nil
 }

@@ -8,6 +8,7 @@ package actors
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"footfall/analytics"
+	"footfall/analytics/delivery"
 	"footfall/analytics/entry"
 	"footfall/analytics/query"
 	"footfall/analytics/site"
@@ -33,8 +35,8 @@ type Log interface {
 	Truncated(shard uint16, index uint64)
 }
 
-// Config is what Sites needs. CacheBytes, BudgetRows and
-// Lasting may be missing.
+// Config is what Sites needs. CacheBytes, BudgetRows, Lasting and Present may be
+// missing.
 type Config struct {
 	Store  persistence.Store
 	Log    Log
@@ -48,6 +50,9 @@ type Config struct {
 	// Lasting tells whether visitors of a site keep their ids over days, so that ids
 	// must be kept; nil: of all. It may be called from many goroutines.
 	Lasting func(site analytics.SiteID) bool
+	// Present tells which shards are kept here when New is called; nil: all. Those
+	// that come later are told by Reset or Add.
+	Present func(shard uint16) bool
 	Clock   func() time.Time
 }
 
@@ -84,16 +89,6 @@ func (q quiet) WithAttrs(attrs []slog.Attr) slog.Handler { return quiet{q.Handle
 
 func (q quiet) WithGroup(name string) slog.Handler { return quiet{q.Handler.WithGroup(name)} }
 
-// shard is the sites of one shard that are in memory.
-type shard struct {
-	mu      sync.Mutex // guards all below; held for map work only
-	sites   map[analytics.SiteID]*ref
-	applied uint64 // last index handed to Apply
-	dirty   map[analytics.SiteID]*ref
-
-	flushing sync.Mutex // one flush of the shard at a time; never taken under mu
-}
-
 // ref is a site in memory. Fields after pid are guarded by shard.mu.
 type ref struct {
 	pid     *actor.PID
@@ -104,18 +99,24 @@ type ref struct {
 
 // New makes a Sites without any actor.
 func New(cfg Config) *Sites {
+	return newSites(cfg, newSystem(cfg.Logger))
+}
+
+func newSystem(logger *slog.Logger) *actor.ActorSystem {
+	return actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(quiet{logger.Handler()}) }))
+}
+
+func newSites(cfg Config, system *actor.ActorSystem) *Sites {
 	if cfg.CacheBytes == 0 {
 		cfg.CacheBytes = 64 << 20
 	}
 	squeeze := newSqueezer()
-	s := &Sites{cfg: cfg, shards: make([]shard, cfg.Shards), blocks: newBlockCache(cfg.Store, squeeze, cfg.Shards, cfg.CacheBytes/8),
+	s := &Sites{cfg: cfg, system: system, shards: make([]shard, cfg.Shards), blocks: newBlockCache(cfg.Store, squeeze, cfg.CacheBytes/8),
 		days: newDayCache(cfg.CacheBytes), squeeze: squeeze, turns: newTurns(runtime.GOMAXPROCS(0)), room: semaphore.NewWeighted(unappliedBytesMax)}
-	s.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
-		return slog.New(quiet{cfg.Logger.Handler()})
-	}))
 	for i := range s.shards {
 		s.shards[i].sites = make(map[analytics.SiteID]*ref)
 		s.shards[i].dirty = make(map[analytics.SiteID]*ref)
+		s.shards[i].present = cfg.Present == nil || cfg.Present(uint16(i))
 	}
 	return s
 }
@@ -126,7 +127,7 @@ func (s *Sites) siteLocked(sh *shard, n uint16, id analytics.SiteID) *ref {
 	r := sh.sites[id]
 	if r == nil {
 		r = &ref{}
-		a := &siteActor{sites: s, shard: n, id: id}
+		a := &siteActor{sites: s, shard: n, id: id, life: sh.life.Load()}
 		r.pid = s.system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor { return a },
 			actor.WithMailbox(actor.UnboundedLockfree())))
 		sh.sites[id] = r
@@ -148,7 +149,7 @@ type apply struct {
 type round struct {
 	pending atomic.Int32
 	reasons []analytics.Reason
-	done    func([]analytics.Reason)
+	done    func(delivery.Outcome)
 	items   []entry.Item
 	room    *semaphore.Weighted
 	weight  int64
@@ -160,7 +161,7 @@ func (r *round) finish() {
 	}
 	r.room.Release(r.weight)
 	if r.done != nil {
-		r.done(r.reasons)
+		r.done(delivery.Outcome{Reasons: r.reasons})
 	}
 	clear(r.items)
 	itemPool.Put(&r.items)
@@ -168,21 +169,23 @@ func (r *round) finish() {
 
 var itemPool = sync.Pool{New: func() any { return new([]entry.Item) }}
 
-// Apply hands an entry of a shard's log to its sites. done, if not nil, is
-// called once, on any goroutine, with what became of each item; Undecided if its
-// site is quarantined. data must not change any more. It waits while too much is
-// handed over and not yet applied.
-func (s *Sites) Apply(n uint16, index uint64, data []byte, done func([]analytics.Reason)) error {
+// Apply decides on an entry of a shard's log and, if it is to count, hands it to
+// its sites. done, if not nil, is called once, on any goroutine, with what became
+// of it: the decision, and for an entry that counts of each item, Undecided if
+// its site is quarantined. data must not change any more. It waits while too
+// much is handed over and not yet applied. An entry that the shard contains
+// already is a duplicate. A shard of which an entry comes is kept here.
+func (s *Sites) Apply(n uint16, index uint64, data []byte, done func(delivery.Outcome)) error {
 	rd, err := entry.Open(data)
 	if err != nil {
-		return err
+		return fmt.Errorf("shard %d entry %d: %w", n, index, err)
 	}
 	items := (*itemPool.Get().(*[]entry.Item))[:0]
 	for {
 		items = append(items, entry.Item{})
 		more, err := rd.Next(&items[len(items)-1])
 		if err != nil {
-			return err
+			return fmt.Errorf("shard %d entry %d: %w", n, index, err)
 		}
 		if !more {
 			items = items[:len(items)-1]
@@ -195,30 +198,60 @@ func (s *Sites) Apply(n uint16, index uint64, data []byte, done func([]analytics
 		return err
 	}
 	r.pending.Store(1)
-	s.turns.counted(len(items))
+	decision, err := s.hand(n, r, delivery.Entry{Index: index, Edge: rd.Edge, Epoch: rd.Epoch, Sequence: rd.Sequence, Time: rd.Time})
+	if err == nil && decision.Verdict != delivery.Apply {
+		r.done = nil
+		if done != nil {
+			done(delivery.Outcome{Decision: decision})
+		}
+	}
+	if err != nil {
+		r.done = nil
+	}
+	r.finish()
+	return err
+}
+
+// hand decides on an entry and hands its items to their sites, both at the same
+// moment of the shard.
+func (s *Sites) hand(n uint16, r *round, e delivery.Entry) (delivery.Decision, error) {
 	sh := &s.shards[n]
 	sh.mu.Lock()
-	sh.applied = index
-	now := s.cfg.Clock()
+	for sh.table == nil {
+		sh.mu.Unlock()
+		if err := s.loaded(n); err != nil {
+			return delivery.Decision{}, err
+		}
+		sh.mu.Lock()
+	}
+	defer sh.mu.Unlock()
+	if e.Index <= sh.applied { // the records hold it, or its sites have it
+		return delivery.Decision{Verdict: delivery.Duplicate}, nil
+	}
+	sh.applied, sh.present = e.Index, true
+	decision := sh.table.Decide(e)
+	if decision.Verdict != delivery.Apply {
+		return decision, nil
+	}
+	items, shardTime, now := r.items, sh.table.Time(), s.cfg.Clock()
+	s.turns.counted(len(items))
 	send := func(id analytics.SiteID, msg *apply) {
 		ref := s.siteLocked(sh, n, id)
-		ref.sent, ref.used = index, now
+		ref.sent, ref.used = e.Index, now
 		sh.dirty[id] = ref
 		r.pending.Add(1)
 		s.system.Root.Send(ref.pid, msg)
 	}
 	if same(items) {
 		if len(items) > 0 {
-			send(items[0].Site, &apply{index: index, now: rd.Time, items: items, round: r})
+			send(items[0].Site, &apply{index: e.Index, now: shardTime, items: items, round: r})
 		}
-	} else {
-		for _, part := range split(items) {
-			send(part.items[0].Site, &apply{index: index, now: rd.Time, items: part.items, at: part.at, round: r})
-		}
+		return decision, nil
 	}
-	sh.mu.Unlock()
-	r.finish()
-	return nil
+	for _, part := range split(items) {
+		send(part.items[0].Site, &apply{index: e.Index, now: shardTime, items: part.items, at: part.at, round: r})
+	}
+	return decision, nil
 }
 
 func same(items []entry.Item) bool {
@@ -256,7 +289,7 @@ func split(items []entry.Item) []part {
 var errStopped = &analytics.Error{Code: analytics.Unavailable, Text: "the node is shutting down"}
 
 // View gives an immutable picture of a site that contains every entry handed to
-// Apply before.
+// Apply before. Of a shard that is not kept here it gives ErrElsewhere.
 func (s *Sites) View(ctx context.Context, n uint16, id analytics.SiteID) (*site.View, error) {
 	reply := make(chan viewed, 1)
 	if err := s.tell(n, id, &viewRequest{reply: reply}); err != nil {
@@ -274,8 +307,11 @@ func (s *Sites) tell(n uint16, id analytics.SiteID, msg any) error {
 	sh := &s.shards[n]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if s.stopped.Load() {
+	switch {
+	case s.stopped.Load():
 		return errStopped
+	case !sh.present:
+		return ErrElsewhere
 	}
 	r := s.siteLocked(sh, n, id)
 	r.used = s.cfg.Clock()
@@ -285,11 +321,12 @@ func (s *Sites) tell(n uint16, id analytics.SiteID, msg any) error {
 
 // Look lets f look at a view of a site taken now.
 func (s *Sites) Look(ctx context.Context, n uint16, id analytics.SiteID, f func(context.Context, *query.Picture) error) error {
+	blocks := s.blocksOf(n) // before the view: what is replaced in between is noticed
 	v, err := s.View(ctx, n, id)
 	if err != nil {
 		return err
 	}
-	days, release := s.days.of(id, &s.blocks.shards[n], func(ctx context.Context) (*site.View, error) { return s.View(ctx, n, id) })
+	days, release := s.days.of(id, blocks, func(ctx context.Context) (*site.View, error) { return s.View(ctx, n, id) })
 	defer release()
 	err = f(ctx, &query.Picture{View: v, Days: days, Fan: s.turns.fan, Yield: runtime.Gosched, Budget: s.cfg.BudgetRows})
 	if errors.Is(err, context.DeadlineExceeded) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"footfall/analytics"
+	"footfall/analytics/delivery"
 	"footfall/analytics/entry"
 	"footfall/analytics/query"
 	"footfall/persistence"
@@ -87,7 +88,7 @@ func TestEveryViewIsCountedOnceThroughFlushPassivationAndReplay(t *testing.T) {
 	for round := range rounds {
 		index++
 		buf := make([]byte, entry.HeaderLen)
-		entry.PutHeader(buf, morning+int64(round)*60_000, 1, index)
+		entry.PutHeader(buf, morning+int64(round)*60_000, 1, 0, index)
 		for i := range perRound {
 			id++
 			site := analytics.SiteID(i%sitesCount + 1)
@@ -98,13 +99,13 @@ func TestEveryViewIsCountedOnceThroughFlushPassivationAndReplay(t *testing.T) {
 				buf = entry.AppendEvent(buf, sid, ev)
 			}
 		}
-		done := make(chan []analytics.Reason, 1)
+		done := make(chan delivery.Outcome, 1)
 		log.append(2, index, buf)
-		if err := s.Apply(2, index, buf, func(r []analytics.Reason) { done <- r }); err != nil {
+		if err := s.Apply(2, index, buf, func(o delivery.Outcome) { done <- o }); err != nil {
 			t.Fatal(err)
 		}
 		duplicates := 0
-		for _, r := range <-done {
+		for _, r := range (<-done).Reasons {
 			if r == analytics.DropDuplicate {
 				duplicates++
 			}
@@ -179,17 +180,17 @@ func TestADamagedSiteIsQuarantinedAndItsLogKept(t *testing.T) {
 	log := &memoryLog{entries: map[uint16][]logEntry{}}
 	s := openSites(t, store, log)
 	buf := make([]byte, entry.HeaderLen)
-	entry.PutHeader(buf, morning, 1, 1)
+	entry.PutHeader(buf, morning, 1, 0, 1)
 	for _, site := range []analytics.SiteID{7, 8} {
 		sid, ev := view(site, 5, 1, morning, "/")
 		buf = entry.AppendEvent(buf, sid, ev)
 	}
 	log.append(1, 1, buf)
-	got := make(chan []analytics.Reason, 1)
-	if err := s.Apply(1, 1, buf, func(r []analytics.Reason) { got <- r }); err != nil {
+	got := make(chan delivery.Outcome, 1)
+	if err := s.Apply(1, 1, buf, func(o delivery.Outcome) { got <- o }); err != nil {
 		t.Fatal(err)
 	}
-	if r := <-got; r[0] != analytics.Undecided || r[1] != analytics.Counted {
+	if r := (<-got).Reasons; r[0] != analytics.Undecided || r[1] != analytics.Counted {
 		t.Fatalf("the views of a damaged and a sound site came out as %q", r)
 	}
 	if n := pageviews(t, s, 1, 8); n != 1 {
@@ -226,10 +227,10 @@ func TestASlowViewerHoldsUpNobodyAndSeesTheLastChange(t *testing.T) {
 	defer cancel()
 	for i := uint64(1); i <= 50; i++ {
 		buf := make([]byte, entry.HeaderLen)
-		entry.PutHeader(buf, morning, 1, i)
+		entry.PutHeader(buf, morning, 1, 0, i)
 		sid, ev := view(1, i, 1, morning, "/")
 		done := make(chan struct{})
-		if err := s.Apply(0, i, entry.AppendEvent(buf, sid, ev), func([]analytics.Reason) { close(done) }); err != nil {
+		if err := s.Apply(0, i, entry.AppendEvent(buf, sid, ev), func(delivery.Outcome) { close(done) }); err != nil {
 			t.Fatal(err)
 		}
 		<-done

@@ -1,7 +1,12 @@
 // Package cluster joins edges and shards: the router collects views into one
-// batch per shard, hands the batches to the replicated log and tells each
-// waiting edge what became of its view once the entry is on disk and applied.
-// It knows nothing of HTTP and of how things are counted. Start at Router.
+// batch per shard, numbers the batches, brings each to the shard's leader, here
+// or on another node, and tells each waiting edge what became of its view once
+// the entry is on disk and applied. A batch that finds no leader in time goes
+// into the node's spool, synced, and is delivered later under the same number.
+// It takes the batches of other nodes for the shards that this one leads. It
+// knows nothing of HTTP and of how things are counted. Start at Router;
+// stream.go is the way of a batch, offers.go the side that takes them, keep.go
+// what goes by time.
 //
 // Cost of a view: one lock of its shard, one append to the shard's buffer, one
 // park and wake on the channel that a whole batch shares. The next batch of a
@@ -20,7 +25,9 @@ import (
 
 	"footfall/analytics"
 	"footfall/analytics/column"
+	"footfall/analytics/delivery"
 	"footfall/analytics/entry"
+	"footfall/cluster/spool"
 )
 
 // Shards is how many shards a cluster has; fixed for ever, because the shard of
@@ -36,29 +43,54 @@ func ShardOf(id analytics.SiteID) uint16 {
 	return uint16(xxhash.Sum64(b[:]) % Shards)
 }
 
-// Bounds of what waits in memory.
+// Bounds of what waits in memory, and of time.
 const (
 	entryBytesMax   = 1 << 20   // one log entry
 	pendingBytesMax = 128 << 20 // all batches that wait or are under way
 	windowRounds    = 2         // batches of a shard under way at once
 	waitMax         = 15 * time.Second
 	dropsEvery      = time.Second // how often counts of dropped events are written
+	spoolAfter      = 300 * time.Millisecond
 )
 
 // Sites applies entries; actors.Sites implements it.
 type Sites interface {
-	Apply(shard uint16, index uint64, data []byte, done func([]analytics.Reason)) error
+	Apply(shard uint16, index uint64, data []byte, done func(delivery.Outcome)) error
 }
 
-// Config is what a Router needs; all fields are required.
+// Config is what a Router needs. Fields up to Fatal are required. A node that
+// leads all of its shards alone needs no other; batches that it does not number
+// (Epoch 0) are applied whenever they come, and sent once.
 type Config struct {
 	Sites    Sites
 	Notify   func(shard uint16) // tells the log that Next has something
 	Writable func() bool        // false while the disk is nearly full
 	Clock    func() time.Time
-	Edge     uint64 // random, of this process
+	Edge     uint64 // of this node's disk
 	Logger   *slog.Logger
-	Fatal    func(error) // a damaged log entry: the process must not go on
+	Fatal    func(error) // a damaged log entry, or the disk's copy runs elsewhere: the process must not go on
+
+	// Epoch numbers this process among those of the edge; it rises with each, see
+	// spool.NextEpoch. 0: batches are not numbered.
+	Epoch uint32
+	// Self is this node's number, 0 if it has none yet; nil: 0.
+	Self func() uint16
+	// Local tells whether this node leads a shard now; nil: always. Leader gives
+	// the node that does, if it is known. Alone tells whether this node is the only
+	// voter of a shard that it leads: then nothing of it is spooled; nil: it is
+	// where Send is nil. All are called under a lock: they take none that is held
+	// while the Router is called, and do not wait.
+	Local  func(shard uint16) bool
+	Leader func(shard uint16) (node uint16, ok bool)
+	Alone  func(shard uint16) bool
+	// Send brings a batch to another node's Offered. done is called exactly once,
+	// on any goroutine, within 2 seconds; Lost says that no answer came. It does
+	// not block and does not change batch, which stays valid.
+	Send func(node uint16, shard uint16, batch []byte, done func(Reply))
+	// Spool keeps what is not acknowledged in time; nil: there is none, and views
+	// wait for up to 15 seconds. SpoolAfter is that time; default 300 ms.
+	Spool      *spool.Spool
+	SpoolAfter time.Duration
 }
 
 // Router is the way of a view. Safe for concurrent use.
@@ -66,15 +98,52 @@ type Router struct {
 	cfg     Config
 	shards  [Shards]shard
 	pending atomic.Int64 // bytes
+	offered atomic.Int64 // bytes of other nodes' batches
+	loaded  atomic.Int64 // bytes read back from the spool
+	epoch   atomic.Uint32
 	closed  atomic.Bool
+	fenced  atomic.Bool
+
+	spooling chan struct{} // wakes the goroutine that writes the spool
+	loading  chan struct{} // wakes the one that reads it
+	counts   counts
 }
 
+// counts are totals since the start.
+type counts struct {
+	resent, spooled, gaps, duplicates, renumbered atomic.Uint64
+}
+
+// shard is the outgoing stream of one shard, and what other nodes sent for it.
+// The batches not acknowledged are, in order of their numbers: flight, then
+// spans; those in queue have no number yet.
 type shard struct {
 	mu       sync.Mutex // guards all below
 	queue    []*round   // the last one is open; those before are full
-	flying   map[uint64]*round
-	sequence uint64
-	drops    map[dropKey]uint64
+	flight   []*round   // of one epoch only
+	spans    []spool.Span
+	epoch    uint32 // of the last number given
+	sequence uint64 // the last number given
+	acked    uint64 // last sequence acknowledged, of flight's epoch
+	ackedAt  uint64 // its log index
+	// ackedEpoch is the epoch that acked is of, stale how many answers in a row
+	// contradicted it.
+	ackedEpoch uint32
+	stale      int
+	drops      map[dropKey]uint64
+
+	turn    uint64    // rises whenever what was handed out is handed out again
+	pause   time.Time // nothing is sent before
+	hint    uint16    // node that is said to lead, 0 for none
+	pumping bool      // a goroutine is sending
+	writing bool      // queued batches are being written to the spool
+	stalled bool      // the spool is asked for
+	broken  bool      // the shard has forgotten the stream: it must be renumbered
+	ended   bool      // Run has returned: nobody would answer
+
+	offers   []*offer            // not handed out yet
+	waiting  map[offerKey]*offer // all that are to be answered
+	turnover bool                // own batches and offers take turns
 }
 
 type dropKey struct {
@@ -83,51 +152,57 @@ type dropKey struct {
 	day    int32
 }
 
-// round is one batch of a shard, from its first view to its answer.
-type round struct {
-	buf     []byte
-	events  int
-	since   time.Time // of its first view, on the process's own clock
-	weight  int64     // bytes counted as pending
-	done    chan struct{}
-	reasons []analytics.Reason
-	index   uint64
-	err     error
-	alone   bool // holds a command: nothing is added to it
-	settled atomic.Bool
-}
-
-func (r *round) settle(reasons []analytics.Reason, index uint64, err error) bool {
-	if !r.settled.CompareAndSwap(false, true) {
-		return false
-	}
-	r.reasons, r.index, r.err = reasons, index, err
-	close(r.done)
-	return true
-}
-
 // NewRouter makes a Router. Run must be running for answers to be bounded in
-// time and for drops to be written.
+// time, for drops to be written and for the spool to be used.
 func NewRouter(cfg Config) *Router {
-	r := &Router{cfg: cfg}
+	if cfg.SpoolAfter == 0 {
+		cfg.SpoolAfter = spoolAfter
+	}
+	if cfg.Local == nil {
+		cfg.Local = func(uint16) bool { return true }
+	}
+	if cfg.Leader == nil {
+		cfg.Leader = func(uint16) (uint16, bool) { return 0, false }
+	}
+	if cfg.Self == nil {
+		cfg.Self = func() uint16 { return 0 }
+	}
+	if cfg.Alone == nil {
+		alone := cfg.Send == nil
+		cfg.Alone = func(uint16) bool { return alone }
+	}
+	r := &Router{cfg: cfg, spooling: make(chan struct{}, 1), loading: make(chan struct{}, 1)}
+	r.epoch.Store(cfg.Epoch)
 	for i := range r.shards {
-		r.shards[i].flying = make(map[uint64]*round)
+		r.shards[i].epoch = cfg.Epoch
+	}
+	if cfg.Spool != nil {
+		for _, s := range cfg.Spool.Backlog() {
+			if int(s.Shard) < Shards {
+				sh := &r.shards[s.Shard]
+				sh.spans = append(sh.spans, s)
+			}
+		}
 	}
 	return r
 }
 
 var (
 	errFull       = &analytics.Error{Code: analytics.Unavailable, Text: "the disk is nearly full: views are refused until there is room"}
+	errSpoolFull  = &analytics.Error{Code: analytics.Unavailable, Text: "the site's shard cannot be reached and the spool is full: views are refused until there is room"}
 	errOverload   = &analytics.Error{Code: analytics.Overloaded, Text: "too many views are waiting"}
 	errClosed     = &analytics.Error{Code: analytics.Unavailable, Text: "the node is shutting down"}
 	errQuarantine = &analytics.Error{Code: analytics.Unavailable, Text: "the site is quarantined: its state cannot be read"}
 	errLate       = &analytics.Error{Code: analytics.Unavailable, Text: "the log did not answer in time; the view may or may not be counted"}
+	errFenced     = &analytics.Error{Code: analytics.Unavailable, Text: "a copy of this node's disk is in use elsewhere: this process takes no more views"}
 )
 
 func (r *Router) admit() error {
 	switch {
 	case r.closed.Load():
 		return errClosed
+	case r.fenced.Load():
+		return errFenced
 	case !r.cfg.Writable():
 		return errFull
 	case r.pending.Load() > pendingBytesMax:
@@ -141,7 +216,7 @@ func (r *Router) addLocked(sh *shard, id analytics.SiteID, ev *analytics.Event) 
 	if n := len(sh.queue); n > 0 && !sh.queue[n-1].alone && len(sh.queue[n-1].buf) < entryBytesMax {
 		rd = sh.queue[n-1]
 	} else {
-		rd = &round{done: make(chan struct{}), since: time.Now(), buf: make([]byte, entry.HeaderLen, 1024)}
+		rd = newRound(1024)
 		sh.queue = append(sh.queue, rd)
 	}
 	before := len(rd.buf)
@@ -154,8 +229,9 @@ func (r *Router) addLocked(sh *shard, id analytics.SiteID, ev *analytics.Event) 
 }
 
 // Record counts one event. It returns when the event is on disk and applied,
-// with what became of it, or with an error: then it is not known to be counted
-// and may be sent again with the same id. ev is not kept.
+// with what became of it; or when it is in the spool, synced, from where it will
+// be counted: then it is Counted without a token; or with an error: then it is
+// not known to be counted and may be sent again with the same id. ev is not kept.
 func (r *Router) Record(id analytics.SiteID, ev *analytics.Event) (analytics.Receipt, error) {
 	if err := r.admit(); err != nil {
 		return analytics.Receipt{}, err
@@ -163,25 +239,18 @@ func (r *Router) Record(id analytics.SiteID, ev *analytics.Event) (analytics.Rec
 	n := ShardOf(id)
 	sh := &r.shards[n]
 	sh.mu.Lock()
+	if sh.ended {
+		sh.mu.Unlock()
+		return analytics.Receipt{}, errClosed
+	}
 	rd, place := r.addLocked(sh, id, ev)
 	first := place == 0
 	sh.mu.Unlock()
 	if first {
-		r.cfg.Notify(n)
+		r.wake(n)
 	}
 	<-rd.done
 	return rd.receipt(n, place)
-}
-
-// receipt gives what became of the event at a place, once done is closed.
-func (r *round) receipt(shard uint16, place int) (analytics.Receipt, error) {
-	if r.err != nil {
-		return analytics.Receipt{}, r.err
-	}
-	if r.reasons[place] == analytics.Undecided {
-		return analytics.Receipt{}, errQuarantine
-	}
-	return analytics.Receipt{Reason: r.reasons[place], Token: analytics.Token{Shard: shard, Index: r.index}}, nil
 }
 
 // RecordBatch counts events of one site in order. out has the length of evs. An
@@ -196,11 +265,15 @@ func (r *Router) RecordBatch(id analytics.SiteID, evs []analytics.Event, out []a
 	rounds := make([]*round, len(evs))
 	places := make([]int, len(evs))
 	sh.mu.Lock()
+	if sh.ended {
+		sh.mu.Unlock()
+		return errClosed
+	}
 	for i := range evs {
 		rounds[i], places[i] = r.addLocked(sh, id, &evs[i])
 	}
 	sh.mu.Unlock()
-	r.cfg.Notify(n)
+	r.wake(n)
 	for i, rd := range rounds {
 		<-rd.done
 		var err error
@@ -215,20 +288,26 @@ func (r *Router) RecordBatch(id analytics.SiteID, evs []analytics.Event, out []a
 // only item of its entry but for counts of dropped events, and comes after every
 // view recorded before. It returns when the command is on disk and applied;
 // one that was in force before is no error, one that cannot be gives Conflict.
+// It does not come back from the spool: while its shard has no leader it waits.
 // When ctx ends first it may or may not be applied. item is not kept.
 func (r *Router) Command(ctx context.Context, id analytics.SiteID, item []byte) (analytics.Token, error) {
 	if err := r.admit(); err != nil {
 		return analytics.Token{}, err
 	}
-	rd := &round{done: make(chan struct{}), since: time.Now(), alone: true, events: 1, weight: int64(len(item)),
-		buf: append(make([]byte, entry.HeaderLen, entry.HeaderLen+len(item)), item...)}
+	rd := newRound(entry.HeaderLen + len(item))
+	rd.alone, rd.events, rd.weight = true, 1, int64(len(item))
+	rd.buf = append(rd.buf, item...)
 	n := ShardOf(id)
 	sh := &r.shards[n]
-	r.pending.Add(rd.weight)
 	sh.mu.Lock()
+	if sh.ended {
+		sh.mu.Unlock()
+		return analytics.Token{}, errClosed
+	}
+	r.pending.Add(rd.weight)
 	sh.queue = append(sh.queue, rd)
 	sh.mu.Unlock()
-	r.cfg.Notify(n)
+	r.wake(n)
 	select {
 	case <-rd.done:
 	case <-ctx.Done():
@@ -260,131 +339,25 @@ func (r *Router) Drop(id analytics.SiteID, reason analytics.Reason, n int, nowMS
 	sh.drops[k] += uint64(n)
 }
 
-// Next gives the next entry of a shard, or nil; the log calls it.
-func (r *Router) Next(n uint16) []byte {
-	sh := &r.shards[n]
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	if len(sh.flying) >= windowRounds {
-		return nil
-	}
-	var rd *round
-	switch {
-	case len(sh.queue) > 0:
-		rd = sh.queue[0]
-		sh.queue = sh.queue[1:]
-		if len(sh.queue) == 0 {
-			sh.queue = nil
-		}
-	case len(sh.drops) > 0:
-		rd = &round{done: make(chan struct{}), since: time.Now(), buf: make([]byte, entry.HeaderLen, 256)}
-	default:
-		return nil
-	}
-	for k, count := range sh.drops {
-		rd.buf = entry.AppendDrop(rd.buf, k.site, k.reason, count, k.day)
-	}
-	clear(sh.drops)
-	sh.sequence++
-	entry.PutHeader(rd.buf, r.cfg.Clock().UnixMilli(), r.cfg.Edge, sh.sequence)
-	sh.flying[sh.sequence] = rd
-	return rd.buf
-}
-
-// Apply takes a committed entry, in log order for each shard.
-func (r *Router) Apply(n uint16, index uint64, data []byte) {
-	hd, err := entry.Open(data)
-	if err != nil {
-		r.cfg.Fatal(err)
-		return
-	}
-	var rd *round
-	if hd.Edge == r.cfg.Edge {
-		sh := &r.shards[n]
-		sh.mu.Lock()
-		rd = sh.flying[hd.Sequence]
-		sh.mu.Unlock()
-	}
-	var done func([]analytics.Reason)
-	if rd != nil {
-		done = func(reasons []analytics.Reason) { r.landed(n, hd.Sequence, rd, reasons, index) }
-	}
-	if err := r.cfg.Sites.Apply(n, index, data, done); err != nil {
-		r.cfg.Fatal(err)
-	}
-}
-
-func (r *Router) landed(n uint16, sequence uint64, rd *round, reasons []analytics.Reason, index uint64) {
-	sh := &r.shards[n]
-	sh.mu.Lock()
-	delete(sh.flying, sequence)
-	more := len(sh.queue) > 0
-	sh.mu.Unlock()
-	r.pending.Add(-rd.weight)
-	rd.settle(reasons, index, nil)
-	if more {
-		r.cfg.Notify(n)
-	}
-}
-
-// Run watches over the batches until ctx ends: none makes its edges wait longer
-// than waitMax, and counts of drops are written every second.
-func (r *Router) Run(ctx context.Context) error {
-	tick := time.NewTicker(dropsEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			r.closed.Store(true)
-			return nil
-		case <-tick.C:
-		}
-		late := time.Now().Add(-waitMax)
-		for i := range r.shards {
-			sh := &r.shards[i]
-			sh.mu.Lock()
-			notify := len(sh.drops) > 0 || len(sh.queue) > 0
-			for _, rd := range sh.flying {
-				if rd.since.Before(late) && rd.settle(nil, 0, errLate) {
-					r.cfg.Logger.Warn("batch not applied in time", "shard", i, "events", rd.events)
-				}
-			}
-			sh.mu.Unlock()
-			if notify {
-				r.cfg.Notify(uint16(i))
-			}
-		}
-	}
-}
-
-// Drain refuses what is new and waits until everything accepted is applied and
-// the counts of drops are written, or ctx ends.
-func (r *Router) Drain(ctx context.Context) error {
-	r.closed.Store(true)
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		open := 0
-		for i := range r.shards {
-			sh := &r.shards[i]
-			sh.mu.Lock()
-			left := len(sh.queue) + len(sh.drops)
-			open += left + len(sh.flying)
-			sh.mu.Unlock()
-			if left > 0 {
-				r.cfg.Notify(uint16(i))
-			}
-		}
-		if open == 0 {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
 // Pending is the number of bytes that wait or are under way.
 func (r *Router) Pending() int64 { return r.pending.Load() }
+
+// Stats are totals since the start, and what the spool holds now.
+type Stats struct {
+	Spooled    uint64 // batches written to the spool
+	Resent     uint64 // batches handed out again
+	Gaps       uint64 // batches refused because an earlier one was missing
+	Duplicates uint64 // batches that had been counted before
+	Renumbered uint64 // streams begun anew because their shard had forgotten them
+	SpoolBytes int64
+}
+
+// Stats tells how batches fare.
+func (r *Router) Stats() Stats {
+	c := &r.counts
+	s := Stats{Spooled: c.spooled.Load(), Resent: c.resent.Load(), Gaps: c.gaps.Load(), Duplicates: c.duplicates.Load(), Renumbered: c.renumbered.Load()}
+	if r.cfg.Spool != nil {
+		s.SpoolBytes = r.cfg.Spool.Bytes()
+	}
+	return s
+}

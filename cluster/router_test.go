@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"footfall/analytics"
+	"footfall/analytics/delivery"
 	"footfall/analytics/entry"
 )
 
@@ -45,7 +46,7 @@ func (w *world) notify(shard uint16) {
 }
 
 // Apply decides every item by w.reason.
-func (w *world) Apply(_ uint16, _ uint64, data []byte, done func([]analytics.Reason)) error {
+func (w *world) Apply(_ uint16, _ uint64, data []byte, done func(delivery.Outcome)) error {
 	rd, err := entry.Open(data)
 	if err != nil {
 		return err
@@ -56,7 +57,7 @@ func (w *world) Apply(_ uint16, _ uint64, data []byte, done func([]analytics.Rea
 		ok, err := rd.Next(&it)
 		if err != nil || !ok {
 			if done != nil {
-				done(reasons)
+				done(delivery.Outcome{Reasons: reasons})
 			}
 			return err
 		}
@@ -341,7 +342,7 @@ func TestDropsAreWrittenBeforeADrainEnds(t *testing.T) {
 func TestEntriesOfAnEarlierLifeAreAppliedWithoutAnswer(t *testing.T) {
 	w := newWorld(t)
 	data := make([]byte, entry.HeaderLen)
-	entry.PutHeader(data, 1, 99, 1) // another edge's number
+	entry.PutHeader(data, 1, 99, 0, 1) // another edge's number
 	w.router.Apply(ShardOf(5), 1, entry.AppendEvent(data, 5, event(1)))
 	if len(w.applied) != 1 {
 		t.Fatal("a replayed entry was not applied")

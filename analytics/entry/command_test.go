@@ -28,7 +28,7 @@ func commandsOf(t *testing.T, b []byte) []Item {
 
 func TestCommandsReadBackAsTheyWereWritten(t *testing.T) {
 	b := make([]byte, HeaderLen)
-	PutHeader(b, 42, 5, 6)
+	PutHeader(b, 42, 5, 7, 6)
 	b = AppendErase(b, 7, 1<<63+9, -3)
 	b = AppendRetain(b, 8, 20_500)
 	b = AppendSeal(b, 9, 2026*12+2, []byte(`{"visits":1}`))
@@ -63,7 +63,7 @@ func TestACommandOfANewerNodeIsRefused(t *testing.T) {
 		{"a cut erase", Erase, "1234"},
 	} {
 		b := appendCommand(make([]byte, HeaderLen), 1, c.command, func(d []byte) []byte { return append(d, c.body...) })
-		PutHeader(b, 1, 1, 1)
+		PutHeader(b, 1, 1, 0, 1)
 		rd, err := Open(b)
 		if err != nil {
 			t.Fatal(err)

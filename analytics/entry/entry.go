@@ -2,7 +2,8 @@
 // enriched events and counts of dropped ones. Encoding copies; decoding refers
 // into the entry. It knows nothing of counting. Start at Batch and Reader.
 //
-//	entry   = version(1)=1  time(8, Unix ms, when the batch left)  edge(8)  sequence(8)  item*
+//	entry   = version(1)=2  time(8, Unix ms, when the batch left)  edge(8)  epoch(4)  sequence(8)  item*
+//	          version 1, which is still read, has no epoch
 //	item    = length(uvarint)  body
 //	body    = flags(1)  site(8)  …
 //	event   = … id(8) visitor(8) [previous(8)] time(varint) [name] page host
@@ -23,8 +24,9 @@ import (
 	"footfall/analytics"
 )
 
-// Version is the only format so far. Decoding refuses others.
-const Version = 1
+// Version is the format that is written. Version 1 is read too; decoding
+// refuses others.
+const Version = 2
 
 const (
 	flagKind        = 3 // two bits: analytics.Kind, or kindDrop
@@ -42,16 +44,23 @@ const (
 // ErrFormat means that bytes are not an entry of a known version.
 var ErrFormat = errors.New("log entry: unknown or damaged format")
 
-// HeaderLen is the length of an entry's header.
-const HeaderLen = 1 + 8 + 8 + 8
+// HeaderLen is the length of the header that is written, header1Len that of
+// version 1.
+const (
+	HeaderLen  = 1 + 8 + 8 + 4 + 8
+	header1Len = 1 + 8 + 8 + 8
+)
 
 // PutHeader writes the header of an entry that leaves at time ms, the
-// sequence-th batch of the edge. len(dst) is at least HeaderLen.
-func PutHeader(dst []byte, ms int64, edge, sequence uint64) {
+// sequence-th batch of the edge's epoch; epoch 0 says that the edge does not
+// number its batches, so that the entry is applied whatever its sequence.
+// len(dst) is at least HeaderLen.
+func PutHeader(dst []byte, ms int64, edge uint64, epoch uint32, sequence uint64) {
 	dst[0] = Version
 	binary.LittleEndian.PutUint64(dst[1:], uint64(ms))
 	binary.LittleEndian.PutUint64(dst[9:], edge)
-	binary.LittleEndian.PutUint64(dst[17:], sequence)
+	binary.LittleEndian.PutUint32(dst[17:], epoch)
+	binary.LittleEndian.PutUint64(dst[21:], sequence)
 }
 
 // AppendEvent appends one event as an item.
@@ -216,20 +225,45 @@ func (it *Item) Attributes() (agent, place, acquisition, language, screen []byte
 type Reader struct {
 	Time           int64 // Unix ms
 	Edge, Sequence uint64
+	Epoch          uint32 // 0: the batch has no number, Sequence says nothing
 	rest           []byte
 }
 
 // Open reads the header of an entry.
 func Open(data []byte) (Reader, error) {
-	if len(data) < HeaderLen || data[0] != Version {
+	if len(data) < header1Len || data[0] == Version && len(data) < HeaderLen || data[0] != 1 && data[0] != Version {
 		return Reader{}, ErrFormat
 	}
-	return Reader{
-		Time:     int64(binary.LittleEndian.Uint64(data[1:])),
-		Edge:     binary.LittleEndian.Uint64(data[9:]),
-		Sequence: binary.LittleEndian.Uint64(data[17:]),
-		rest:     data[HeaderLen:],
-	}, nil
+	r := Reader{Time: int64(binary.LittleEndian.Uint64(data[1:])), Edge: binary.LittleEndian.Uint64(data[9:])}
+	if data[0] == 1 {
+		r.Sequence, r.rest = binary.LittleEndian.Uint64(data[17:]), data[header1Len:]
+		return r, nil
+	}
+	r.Epoch, r.Sequence = binary.LittleEndian.Uint32(data[17:]), binary.LittleEndian.Uint64(data[21:])
+	r.rest = data[HeaderLen:]
+	return r, nil
+}
+
+// Check reads a whole entry and tells whether it can be applied. Whatever comes
+// from another node is checked before it goes into a log.
+func Check(data []byte) (Reader, error) {
+	rd, err := Open(data)
+	if err != nil {
+		return Reader{}, err
+	}
+	walk := rd
+	var it Item
+	for {
+		ok, err := walk.Next(&it)
+		switch {
+		case err != nil:
+			return Reader{}, err
+		case !ok:
+			return rd, nil
+		case it.Drop && it.Reason >= len(analytics.Reasons): // a newer node's
+			return Reader{}, ErrFormat
+		}
+	}
 }
 
 // Next decodes the next item into it; false at the end.

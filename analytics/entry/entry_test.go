@@ -22,7 +22,7 @@ func sample() analytics.Event {
 
 func encode(evs ...analytics.Event) []byte {
 	b := make([]byte, HeaderLen)
-	PutHeader(b, 42, 5, 6)
+	PutHeader(b, 42, 5, 7, 6)
 	for i := range evs {
 		b = AppendEvent(b, analytics.SiteID(i+1), &evs[i])
 	}
@@ -37,7 +37,7 @@ func TestAnEntryReadsBackAsItWasWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if rd.Time != 42 || rd.Edge != 5 || rd.Sequence != 6 {
+	if rd.Time != 42 || rd.Edge != 5 || rd.Epoch != 7 || rd.Sequence != 6 {
 		t.Fatalf("header: %+v", rd)
 	}
 	var it Item
@@ -97,6 +97,7 @@ func TestEqualTuplesHaveEqualBytes(t *testing.T) {
 func FuzzEntry(f *testing.F) {
 	f.Add(encode(sample()))
 	f.Add(encode())
+	f.Add(append(append([]byte{1}, encode()[1:17]...), encode()[21:]...)) // version 1
 	f.Add(AppendErase(encode(), 1, 2, 3))
 	f.Add(AppendRetain(encode(), 1, 3))
 	f.Add(AppendSeal(encode(), 1, 24_315, []byte("{}")))

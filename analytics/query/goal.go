@@ -1,6 +1,7 @@
 package query
 
 import (
+	"encoding/json"
 	"regexp"
 	"strings"
 
@@ -22,6 +23,16 @@ func CompileGoal(g analytics.Goal) *Goal {
 		c.page = Glob(g.Page)
 	}
 	return c
+}
+
+// UnmarshalJSON reads a goal that another node sent and prepares it.
+func (g *Goal) UnmarshalJSON(b []byte) error {
+	var plain analytics.Goal
+	if err := json.Unmarshal(b, &plain); err != nil {
+		return err
+	}
+	*g = *CompileGoal(plain)
+	return nil
 }
 
 // Glob gives the pattern of a path glob: "*" stands for any text without a

@@ -67,7 +67,7 @@ func (a *archive) Remember(key string, v any, bytes int) { a.days.Remember(key, 
 func (a *archive) apply(item func(b []byte) []byte) analytics.Reason {
 	a.t.Helper()
 	b := make([]byte, entry.HeaderLen)
-	entry.PutHeader(b, a.now, 1, 1)
+	entry.PutHeader(b, a.now, 1, 0, 1)
 	rd, err := entry.Open(item(b))
 	if err != nil {
 		a.t.Fatal(err)

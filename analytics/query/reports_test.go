@@ -48,7 +48,7 @@ func (d *diary) send(now int64, e analytics.Event) {
 		e.Named = false // says nothing of the kind
 	}
 	buf := make([]byte, entry.HeaderLen)
-	entry.PutHeader(buf, now, 1, 1)
+	entry.PutHeader(buf, now, 1, 0, 1)
 	rd, err := entry.Open(entry.AppendEvent(buf, 1, &e))
 	if err != nil {
 		d.t.Fatal(err)

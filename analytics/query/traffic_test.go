@@ -111,7 +111,7 @@ func (tr *traffic) retain(now int64, day int32) {
 
 func newEntry(now int64) []byte {
 	buf := make([]byte, entry.HeaderLen)
-	entry.PutHeader(buf, now, 1, 1)
+	entry.PutHeader(buf, now, 1, 0, 1)
 	return buf
 }
 

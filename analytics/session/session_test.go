@@ -40,7 +40,7 @@ func (c *counted) Sealed(_ context.Context, _ analytics.SiteID, r site.Ref) (*co
 func (c *counted) send(now int64, evs ...analytics.Event) {
 	c.t.Helper()
 	buf := make([]byte, entry.HeaderLen)
-	entry.PutHeader(buf, now, 1, 1)
+	entry.PutHeader(buf, now, 1, 0, 1)
 	for i := range evs {
 		buf = entry.AppendEvent(buf, 1, &evs[i])
 	}

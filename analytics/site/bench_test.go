@@ -23,7 +23,7 @@ func busy(tb testing.TB, visitors, views int) *site.Machine {
 
 func batch(tb testing.TB, ids *uint64, visitors int, now int64) []entry.Item {
 	buf := make([]byte, entry.HeaderLen)
-	entry.PutHeader(buf, now, 1, 1)
+	entry.PutHeader(buf, now, 1, 0, 1)
 	for range 100 {
 		*ids++
 		h := *ids * 0x9e3779b97f4a7c15

@@ -120,7 +120,7 @@ func (s *script) event(kind analytics.Kind, line string) (string, error) {
 
 // step applies an entry of one item that arrives at now.
 func (s *script) step(now int64, buf []byte) (string, error) {
-	entry.PutHeader(buf, now, 1, 1)
+	entry.PutHeader(buf, now, 1, 0, 1)
 	rd, err := entry.Open(buf)
 	if err != nil {
 		return "", err

@@ -75,7 +75,7 @@ func (g *random) event() logged {
 
 func header(now int64) []byte {
 	b := make([]byte, entry.HeaderLen)
-	entry.PutHeader(b, now, 1, 1)
+	entry.PutHeader(b, now, 1, 0, 1)
 	return b
 }
 

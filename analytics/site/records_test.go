@@ -123,7 +123,7 @@ func TestABrokenChainOfSealsIsFound(t *testing.T) {
 func item(t testing.TB, now int64, id uint64) entry.Item {
 	t.Helper()
 	b := make([]byte, entry.HeaderLen)
-	entry.PutHeader(b, now, 1, 1)
+	entry.PutHeader(b, now, 1, 0, 1)
 	rd, err := entry.Open(entry.AppendEvent(b, 1, &analytics.Event{Time: now, ID: id, Visitor: id, Page: "/p", Host: "h"}))
 	if err != nil {
 		t.Fatal(err)

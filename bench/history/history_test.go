@@ -109,7 +109,7 @@ func TestSessionsAreTheVisitsOfTheProduct(t *testing.T) {
 		}
 		index++
 		data := make([]byte, entry.HeaderLen)
-		entry.PutHeader(data, day[0].Time, 1, index)
+		entry.PutHeader(data, day[0].Time, 1, 0, index)
 		for i := range day {
 			data = entry.AppendEvent(data, 1, &day[i])
 			v := s.Of(&day[i])

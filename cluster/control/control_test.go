@@ -139,7 +139,11 @@ func TestTheQueueIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range queueMax {
-		if err := c.enqueue(&pending{id: commandID{byte(i), byte(i >> 8), 1}, queued: true}); err != nil {
+		p := &pending{id: commandID{byte(i), byte(i >> 8), 1}}
+		if err := c.register(p); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.enqueue(p, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -191,7 +195,7 @@ func TestFlushWritesWhatChangedAndNoMore(t *testing.T) {
 		}
 		return store.sets - before
 	}
-	if n := flush(); n != 50+3 { // the organisation, the counters, the head
+	if n := flush(); n != 50+50+3 { // the sites, the commands, the organisation, the counters, the head
 		t.Errorf("first flush wrote %d records", n)
 	}
 	if n := flush(); n != 1 {
@@ -200,7 +204,7 @@ func TestFlushWritesWhatChangedAndNoMore(t *testing.T) {
 	if _, err := c.Do(soon(t), &accounts.UpdateSite{ID: 3, Public: new(true)}); err != nil {
 		t.Fatal(err)
 	}
-	if n := flush(); n != 3 {
+	if n := flush(); n != 4 {
 		t.Errorf("flush of one change wrote %d records", n)
 	}
 }
@@ -288,6 +292,7 @@ func FuzzEntry(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(slices.Concat([]byte{entryVersion}, make([]byte, 16), []byte{byte(len(good))}, good))
+	f.Add(sampleEntry(f))
 	f.Add([]byte{entryVersion})
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -301,7 +306,7 @@ func FuzzEntry(f *testing.F) {
 func TestAStoreOfANewerReleaseIsRefused(t *testing.T) {
 	for name, kv := range map[string][2]string{
 		"head":   {string(headKey()), "\x02\x00\x00\x00\x00\x00\x00\x00\x01"},
-		"record": {string(recordKey(accounts.Ref{Kind: accounts.RefOrg, ID: 1})), "\x02{}"},
+		"record": {string(recordKey(accounts.RefOrg, 1)), "\x02{}"},
 		"key":    {string([]byte{5, 1, 1}), "\x01{}"},
 	} {
 		store := newMemory()
@@ -477,7 +482,7 @@ func BenchmarkLoad(b *testing.B) {
 		b.Fatal(err)
 	}
 	for i := range 100_000 {
-		c.state.Apply(accounts.Command{At: 1, Change: site(fmt.Sprintf("shop%d.example", i))})
+		c.states.accounts.Apply(accounts.Command{At: 1, Change: site(fmt.Sprintf("shop%d.example", i))})
 	}
 	batch := store.NewBatch()
 	if _, err := c.Flush(batch); err != nil {

@@ -14,8 +14,11 @@ import (
 // Records of a group in table 01, by the last byte of the key.
 const (
 	keyHardState = 0x01
+	keyTruncated = 0x02
 	keyConf      = 0x03
 	keyPersisted = 0x04
+	keyMarker    = 0x05
+	keyLast      = 0x06
 )
 
 var (
@@ -77,7 +80,7 @@ func decodeEntry(key, value []byte) (*raftpb.Entry, error) {
 	}
 	d := &diskEntry{term: binary.BigEndian.Uint64(value), index: binary.BigEndian.Uint64(key[3:]), typ: raftpb.EntryType(value[8])}
 	d.Term, d.Index, d.Type = &d.term, &d.index, &d.typ
-	if d.typ != raftpb.EntryNormal {
+	if d.typ != raftpb.EntryNormal && d.typ != raftpb.EntryConfChangeV2 {
 		return nil, fmt.Errorf("entry of type %d: %w", d.typ, errTooNew)
 	}
 	if data := value[entryHeader:]; len(data) > 0 {
@@ -113,41 +116,172 @@ func decodePoint(v []byte) (point, error) {
 	return point{n[0], n[1]}, nil
 }
 
-// conf is who belongs to a group: version(1) replica(8) count(2), then the
-// voters (8 each), crc32c(4). Learners and joint configurations will raise the
-// version.
-type conf struct {
-	replica uint64
-	voters  []uint64
+// lastReplica is the newest replica id that a store ever had for a group:
+// replica(8) crc32c(4). It outlives the replica.
+func encodeLast(replica uint64) []byte { return seal(appendNumbers(nil, replica)) }
+
+func decodeLast(v []byte) (uint64, error) {
+	n, err := numbers(v, 1)
+	if err != nil {
+		return 0, err
+	}
+	return n[0], nil
 }
 
-const confVersion = 1
+// conf is who belongs to a group. Version 1, for groups whose members never
+// changed: version(1) replica(8) count(2), then the voters (8 each), crc32c(4).
+// Version 2: version(1) replica(8) index(8) leave(1), then voters, learners,
+// outgoing voters and those of them that become learners, each as count(2) and
+// ids (8 each), crc32c(4).
+type conf struct {
+	replica      uint64 // this node's
+	index        uint64 // of the entry that made it; 0 for the first
+	voters       []uint64
+	learners     []uint64
+	outgoing     []uint64 // not empty between the two halves of a joint change
+	learnersNext []uint64
+	autoLeave    bool
+}
+
+const (
+	confVersion1 = 1
+	confVersion2 = 2
+)
+
+func (c conf) first() bool {
+	return c.index == 0 && !c.autoLeave && len(c.voters) > 0 && len(c.learners)+len(c.outgoing)+len(c.learnersNext) == 0
+}
 
 func (c conf) encode() []byte {
-	v := appendNumbers([]byte{confVersion}, c.replica)
-	v = binary.BigEndian.AppendUint16(v, uint16(len(c.voters)))
-	return seal(appendNumbers(v, c.voters...))
+	if c.first() {
+		v := appendNumbers([]byte{confVersion1}, c.replica)
+		v = binary.BigEndian.AppendUint16(v, uint16(len(c.voters)))
+		return seal(appendNumbers(v, c.voters...))
+	}
+	v := appendNumbers([]byte{confVersion2}, c.replica, c.index)
+	if c.autoLeave {
+		v = append(v, 1)
+	} else {
+		v = append(v, 0)
+	}
+	for _, ids := range [][]uint64{c.voters, c.learners, c.outgoing, c.learnersNext} {
+		v = binary.BigEndian.AppendUint16(v, uint16(len(ids)))
+		v = appendNumbers(v, ids...)
+	}
+	return seal(v)
 }
 
 func decodeConf(v []byte) (conf, error) {
-	if len(v) > 0 && v[0] > confVersion {
+	if len(v) > 0 && v[0] > confVersion2 {
 		return conf{}, fmt.Errorf("members record %d: %w", v[0], errTooNew)
 	}
 	v, err := unseal(v)
 	if err != nil {
 		return conf{}, err
 	}
-	if len(v) < 11 || v[0] != confVersion || len(v) != 11+8*int(binary.BigEndian.Uint16(v[9:])) {
+	if len(v) < 11 {
 		return conf{}, errDamaged
 	}
 	c := conf{replica: binary.BigEndian.Uint64(v[1:])}
-	for v = v[11:]; len(v) > 0; v = v[8:] {
-		c.voters = append(c.voters, binary.BigEndian.Uint64(v))
+	ok := c.replica != 0
+	switch v[0] {
+	case confVersion1:
+		c.voters, v = takeIDs(v[9:], &ok)
+		ok = ok && len(c.voters) > 0
+	case confVersion2:
+		if len(v) < 18 || v[17] > 1 {
+			return conf{}, errDamaged
+		}
+		c.index, c.autoLeave = binary.BigEndian.Uint64(v[9:]), v[17] == 1
+		v = v[18:]
+		for _, ids := range []*[]uint64{&c.voters, &c.learners, &c.outgoing, &c.learnersNext} {
+			*ids, v = takeIDs(v, &ok)
+		}
+		ok = ok && !c.first() // that is version 1
+	default:
+		ok = false
 	}
-	if c.replica == 0 || len(c.voters) == 0 {
+	if !ok || len(v) != 0 {
 		return conf{}, errDamaged
 	}
 	return c, nil
+}
+
+// takeIDs reads count(2) and ids from v and gives the rest.
+func takeIDs(v []byte, ok *bool) ([]uint64, []byte) {
+	if len(v) < 2 {
+		*ok = false
+		return nil, nil
+	}
+	n := int(binary.BigEndian.Uint16(v))
+	if v = v[2:]; len(v) < 8*n {
+		*ok = false
+		return nil, nil
+	}
+	var ids []uint64
+	for range n {
+		ids, v = append(ids, binary.BigEndian.Uint64(v)), v[8:]
+	}
+	return ids, v
+}
+
+// state is c as raft sees it.
+func (c conf) state() *raftpb.ConfState {
+	clone := func(ids []uint64) []uint64 { return append([]uint64(nil), ids...) }
+	return &raftpb.ConfState{Voters: clone(c.voters), Learners: clone(c.learners),
+		VotersOutgoing: clone(c.outgoing), LearnersNext: clone(c.learnersNext), AutoLeave: new(c.autoLeave)}
+}
+
+// confOf is what raft says, made by the entry at index.
+func confOf(replica, index uint64, s *raftpb.ConfState) conf {
+	return conf{replica: replica, index: index, voters: s.GetVoters(), learners: s.GetLearners(),
+		outgoing: s.GetVotersOutgoing(), learnersNext: s.GetLearnersNext(), autoLeave: s.GetAutoLeave()}
+}
+
+// marker says that the snapshot in a finished stage is to replace the state of
+// its group: version(1) index(8) term(8) length(2) name length(2) members, as
+// in their own record, crc32c(4).
+type marker struct {
+	at    point
+	stage string
+	conf  conf
+}
+
+const markerVersion = 1
+
+func (m marker) encode() []byte {
+	v := appendNumbers([]byte{markerVersion}, m.at.index, m.at.term)
+	v = binary.BigEndian.AppendUint16(v, uint16(len(m.stage)))
+	v = append(v, m.stage...)
+	c := m.conf.encode()
+	v = binary.BigEndian.AppendUint16(v, uint16(len(c)))
+	return seal(append(v, c...))
+}
+
+func decodeMarker(v []byte) (marker, error) {
+	if len(v) > 0 && v[0] > markerVersion {
+		return marker{}, fmt.Errorf("snapshot marker %d: %w", v[0], errTooNew)
+	}
+	v, err := unseal(v)
+	if err != nil {
+		return marker{}, err
+	}
+	if len(v) < 19 || v[0] != markerVersion {
+		return marker{}, errDamaged
+	}
+	m := marker{at: point{binary.BigEndian.Uint64(v[1:]), binary.BigEndian.Uint64(v[9:])}}
+	n := int(binary.BigEndian.Uint16(v[17:]))
+	if v = v[19:]; len(v) < n+2 {
+		return marker{}, errDamaged
+	}
+	m.stage, v = string(v[:n]), v[n:]
+	if n = int(binary.BigEndian.Uint16(v)); len(v) != 2+n {
+		return marker{}, errDamaged
+	}
+	if m.conf, err = decodeConf(v[2:]); err != nil {
+		return marker{}, err
+	}
+	return m, nil
 }
 
 func appendNumbers(b []byte, n ...uint64) []byte {

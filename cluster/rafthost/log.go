@@ -21,31 +21,46 @@ var _ raft.Storage = (*groupLog)(nil)
 type groupLog struct {
 	id    Group
 	store persistence.Store
-	conf  conf
+	conf  conf      // of the newest change applied; the worker's
 	start hardState // as found at Open, for InitialState
+
+	// snapshot makes what raft asks Snapshot for; nil: there are none.
+	snapshot func() (*raftpb.Snapshot, error)
 
 	// What the host counts over all groups.
 	hostCache *atomic.Int64
 	hostBytes *atomic.Int64
 	cacheMax  int64
+	keep      *retention
+
+	alone  atomic.Bool   // no other member will ask for entries
+	needed atomic.Uint64 // entries above it may be asked for by a member
 
 	// tail is the last entry on disk or in the round being written; the worker's.
 	tail uint64
 
 	mu        sync.Mutex // guards everything below; never held over I/O
-	persisted point      // the log begins after it
-	last      uint64     // Invariant: persisted.index <= last
-	terms     []point    // where a term begins; Invariant: indexes and terms rise
+	begin     point      // the log begins after it
+	persisted point      // Invariant: begin.index <= persisted.index <= last
+	last      uint64
+	terms     []point // where a term begins; Invariant: indexes and terms rise
 	// cache holds the entries [cacheFrom, cacheFrom+len(cache)); Invariant: the
 	// range ends at last when it is not empty.
 	cache      []*raftpb.Entry
 	cacheFrom  uint64
 	cacheBytes int64
 	// total counts the bytes of all entries ever appended, marks remember it at
-	// some indexes, base is its value at persisted.
-	total, base int64
-	marks       []sizeMark
+	// some indexes, base is its value at persisted and low at begin.
+	total, base, low int64
+	marks            []sizeMark
+	plan             plan           // of the persist that truncated follows
+	holds            map[uint64]int // what follows these indexes is kept, for snapshots under way
+	marked           bool           // the store has, or may have, a record of begin
+	gone             bool           // the replica was removed
 }
+
+// plan is where persist moves the two ends of the log.
+type plan struct{ begin, persisted point }
 
 // sizeMark says that the entries up to index made total bytes.
 type sizeMark struct {
@@ -62,14 +77,14 @@ func entryBytes(e *raftpb.Entry) int64 { return int64(logKeyLen + entryHeader + 
 func (l *groupLog) InitialState() (*raftpb.HardState, *raftpb.ConfState, error) {
 	s := l.start
 	return &raftpb.HardState{Term: &s.term, Vote: &s.vote, Commit: &s.commit},
-		&raftpb.ConfState{Voters: append([]uint64(nil), l.conf.voters...), AutoLeave: new(false)}, nil
+		l.conf.state(), nil
 }
 
 // FirstIndex implements raft.Storage.
 func (l *groupLog) FirstIndex() (uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.persisted.index + 1, nil
+	return l.begin.index + 1, nil
 }
 
 // LastIndex implements raft.Storage.
@@ -88,10 +103,10 @@ func (l *groupLog) Term(i uint64) (uint64, error) {
 
 func (l *groupLog) termLocked(i uint64) (uint64, error) {
 	switch {
-	case i < l.persisted.index:
+	case i < l.begin.index:
 		return 0, raft.ErrCompacted
-	case i == l.persisted.index:
-		return l.persisted.term, nil
+	case i == l.begin.index:
+		return l.begin.term, nil
 	case i > l.last:
 		return 0, raft.ErrUnavailable
 	}
@@ -100,19 +115,21 @@ func (l *groupLog) termLocked(i uint64) (uint64, error) {
 			return l.terms[k].term, nil
 		}
 	}
-	panic(fmt.Sprintf("raft group %d: no term for entry %d of (%d, %d]", l.id, i, l.persisted.index, l.last))
+	panic(fmt.Sprintf("raft group %d: no term for entry %d of (%d, %d]", l.id, i, l.begin.index, l.last))
 }
 
-// Snapshot implements raft.Storage. Members that are too far behind wait until
-// snapshots on the wire exist.
+// Snapshot implements raft.Storage.
 func (l *groupLog) Snapshot() (*raftpb.Snapshot, error) {
-	return nil, raft.ErrSnapshotTemporarilyUnavailable
+	if l.snapshot == nil {
+		return nil, raft.ErrSnapshotTemporarilyUnavailable
+	}
+	return l.snapshot()
 }
 
 // Entries implements raft.Storage.
 func (l *groupLog) Entries(lo, hi, maxSize uint64) ([]*raftpb.Entry, error) {
 	l.mu.Lock()
-	if lo <= l.persisted.index {
+	if lo <= l.begin.index {
 		l.mu.Unlock()
 		return nil, raft.ErrCompacted
 	}
@@ -163,8 +180,8 @@ func (l *groupLog) read(lo, hi, maxSize uint64) ([]*raftpb.Entry, error) {
 	switch {
 	case len(out) > 0 && (err == nil || errors.Is(err, errEnough)):
 		return out, nil
-	case err == nil:
-		return nil, raft.ErrCompacted
+	case err == nil, errors.Is(err, raft.ErrCompacted):
+		return nil, raft.ErrCompacted // as it is: raft compares
 	}
 	return nil, fmt.Errorf("read log of raft group %d: %w", l.id, err)
 }
@@ -189,7 +206,7 @@ func (l *groupLog) appended(entries []*raftpb.Entry) {
 	defer l.mu.Unlock()
 	first := entries[0].GetIndex()
 	if first > l.last+1 || first <= l.persisted.index {
-		panic(fmt.Sprintf("raft group %d: entry %d appended to (%d, %d]", l.id, first, l.persisted.index, l.last))
+		panic(fmt.Sprintf("raft group %d: entry %d appended to (%d, %d]", l.id, first, l.begin.index, l.last))
 	}
 	if first <= l.last {
 		l.cutLocked(first)
@@ -262,64 +279,4 @@ func (l *groupLog) cutLocked(index uint64) {
 		l.marks = l.marks[:len(l.marks)-1]
 	}
 	l.last = index - 1
-}
-
-// totalAtLocked is the count of bytes up to index, rounded down to a mark.
-func (l *groupLog) totalAtLocked(index uint64) int64 {
-	if index >= l.last {
-		return l.total
-	}
-	total := l.base
-	for _, m := range l.marks {
-		if m.index > index {
-			break
-		}
-		total = max(total, m.total)
-	}
-	return total
-}
-
-// persist adds to b that records hold everything up to index.
-func (l *groupLog) persist(b persistence.Batch, index uint64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if index <= l.persisted.index {
-		return
-	}
-	term, err := l.termLocked(index)
-	if err != nil {
-		panic(fmt.Sprintf("raft group %d: persist %d of (%d, %d]: %v", l.id, index, l.persisted.index, l.last, err))
-	}
-	b.Set(groupKey(l.id, keyPersisted), point{index, term}.encode())
-	b.DeleteRange(logKey(l.id, l.persisted.index), logKey(l.id, index+1))
-}
-
-// truncated forgets the entries up to index.
-func (l *groupLog) truncated(index uint64) {
-	l.release(index)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if index <= l.persisted.index {
-		return
-	}
-	term, err := l.termLocked(index)
-	if err != nil {
-		panic(fmt.Sprintf("raft group %d: truncate %d of (%d, %d]: %v", l.id, index, l.persisted.index, l.last, err))
-	}
-	base := l.totalAtLocked(index)
-	l.hostBytes.Add(l.base - base)
-	l.base = base
-	for len(l.marks) > 0 && l.marks[0].index <= index {
-		l.marks = l.marks[1:]
-	}
-	for len(l.terms) > 1 && l.terms[1].index <= index+1 {
-		l.terms = l.terms[1:]
-	}
-	l.persisted = point{index, term}
-}
-
-func (l *groupLog) bytes() int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.total - l.base
 }

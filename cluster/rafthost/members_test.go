@@ -2,6 +2,8 @@ package rafthost_test
 
 import (
 	"context"
+	"errors"
+	"io"
 	"slices"
 	"sync"
 	"testing"
@@ -26,15 +28,20 @@ func (n *network) set(replica uint64, h *rafthost.Host) {
 	n.hosts[replica] = h
 }
 
-func (n *network) Send(g Group, messages []*raftpb.Message) {
-	for _, m := range messages {
-		n.mu.Lock()
-		h := n.hosts[m.GetTo()]
-		n.mu.Unlock()
-		if h != nil {
-			h.Deliver(g, m)
-		}
+func (n *network) Send(to uint16, batch []rafthost.Outgoing) {
+	n.mu.Lock()
+	h := n.hosts[to]
+	n.mu.Unlock()
+	if h == nil {
+		return
 	}
+	for _, o := range batch {
+		h.Deliver(o.Group, o.Message)
+	}
+}
+
+func (n *network) SendSnapshot(_ Group, _ *raftpb.Message, _ func(context.Context, io.Writer) error, done func(error)) {
+	done(errors.New("no snapshots here"))
 }
 
 // member is one of three hosts. All of them take proposals from one machine,

@@ -38,11 +38,19 @@ type Stats struct {
 	CacheBytes int64 // entries held between write and apply
 	LogBytes   int64 // TotalLogBytes
 	Leading    int   // groups that take proposals
+
+	Groups        int    // replicas here
+	Standing      int    // of them, those that stand still; see Status.Failed
+	RetainedBytes int64  // entries kept below the persisted indexes, for members that are behind
+	Dropped       uint64 // messages of other members that had no place or no replica here
+	// Snapshots sent, taken, and given up in either direction.
+	SnapshotsSent, SnapshotsTaken, SnapshotsFailed uint64
 }
 
 // Stats adds up the workers' counters; they may be a round apart.
 func (h *Host) Stats() Stats {
-	s := Stats{CacheBytes: h.cacheBytes.Load(), LogBytes: h.logBytes.Load()}
+	s := Stats{CacheBytes: h.cacheBytes.Load(), LogBytes: h.logBytes.Load(), RetainedBytes: h.keep.kept.Load(),
+		Dropped: h.dropped.Load(), SnapshotsSent: h.snapshotsSent.Load(), SnapshotsTaken: h.snapshotsTaken.Load(), SnapshotsFailed: h.snapshotsFailed.Load()}
 	for _, w := range h.workers {
 		s.Syncs += w.stats.syncs.Load()
 		s.Entries += w.stats.entries.Load()
@@ -52,9 +60,13 @@ func (h *Host) Stats() Stats {
 			s.Batches[k] += w.stats.batches[k].Load()
 		}
 	}
-	for _, g := range h.groups {
+	for _, g := range *h.groups.Load() {
+		s.Groups++
 		if g.serving.Load() {
 			s.Leading++
+		}
+		if g.failure.Load() != nil {
+			s.Standing++
 		}
 	}
 	return s

@@ -70,6 +70,7 @@ func (w *world) getenv(name string) string {
 type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Run a node."`
 	Site    siteCommand    `cmd:"" help:"Manage sites."`
+	Cluster clusterCommand `cmd:"" help:"Look after a cluster of nodes."`
 	Key     keyCommand     `cmd:"" help:"Manage API keys."`
 	User    userCommand    `cmd:"" help:"Manage users."`
 	Import  importCommand  `cmd:"" help:"Count the page views of access logs, or send events from files."`
@@ -136,6 +137,7 @@ func execute(ctx context.Context, args []string, w *world) error {
 		kong.Exit(func(int) { done = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.ValueFormatter(describe),
+		kong.NamedMapper("switch", switchMapper{}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(w),
 	)

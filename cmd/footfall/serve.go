@@ -29,7 +29,7 @@ func serve(ctx context.Context, cfg config.Serve) error {
 	if cfg.MemoryBudget > 0 {
 		debug.SetMemoryLimit(cfg.MemoryBudget) // the collector works harder near it
 	}
-	n, err := node.Open(cfg, newLogger(cfg), moreRoutes)
+	n, err := node.Open(ctx, cfg, newLogger(cfg), moreRoutes)
 	if errors.Is(err, diskguard.ErrFull) {
 		return withCode(exitDiskFull, err)
 	}

@@ -27,6 +27,45 @@ type serveCommand struct {
 	APIKeysPerHour   *string `setting:"" name:"api-keys-per-hour" placeholder:"N" help:"Requests of one API key in an hour; 0 for no limit."`
 	LogLevel         *string `setting:"" placeholder:"LEVEL" help:"debug, info, warn or error."`
 	LogFormat        *string `setting:"" placeholder:"FORMAT" help:"text or json."`
+
+	Name             *string `setting:"" placeholder:"NAME" help:"What people call this node; the machine's name unless given."`
+	ClusterListen    *string `setting:"" placeholder:"ADDR" help:"Address and port for the other nodes; makes this node one of a cluster."`
+	ClusterAdvertise *string `setting:"" placeholder:"ADDR" help:"Address and port where the other nodes dial, when it is another one."`
+	ClusterCA        *string `setting:"" name:"cluster-ca" placeholder:"FILE" help:"Certificate of the nodes' authority, PEM; see footfall cluster init-ca."`
+	ClusterCert      *string `setting:"" placeholder:"FILE" help:"Certificate of this node, PEM."`
+	ClusterKey       *string `setting:"" placeholder:"FILE" help:"Key of this node's certificate, PEM."`
+	ClusterInsecure  *string `setting:"" type:"switch" help:"Let nodes speak without certificates beyond loopback."`
+	ClusterVia       *string `setting:"" placeholder:"FILE" help:"Addresses to dial instead of those advertised; in development builds only."`
+	Discovery        *string `setting:"" placeholder:"WAY" help:"How nodes find one another: none, static or consul."`
+	Peers            *string `setting:"" placeholder:"ADDR,…" help:"Cluster addresses of the first nodes, for static; the first of them may found."`
+	Found            *string `setting:"" type:"switch" help:"Found a new cluster if no member can be found; else an empty node waits until it can join."`
+	Replicas         *string `setting:"" placeholder:"N" help:"Copies of each shard once there are nodes for them: 1, 3 or 5."`
+	ReplaceAfter     *string `setting:"" placeholder:"TIME" help:"How long a node may be silent before its copies are made anew elsewhere."`
+	Roles            *string `setting:"" placeholder:"ROLE,…" help:"edge accepts views and questions, data keeps shards."`
+	Zone             *string `setting:"" placeholder:"NAME" help:"What fails together, as a rack; copies are spread over zones."`
+	Region           *string `setting:"" placeholder:"NAME" help:"Where the node is."`
+	ConsulAddress    *string `setting:"" placeholder:"ADDR" help:"Consul's agent: host:port, or a URL with https."`
+	ConsulToken      *string `setting:"" placeholder:"TOKEN" help:"Consul's ACL token; better in the environment."`
+	ConsulService    *string `setting:"" placeholder:"NAME" help:"Service of the nodes in Consul; NAME-edge is the balancers'."`
+	ConsulDatacenter *string `setting:"" placeholder:"NAME" help:"Consul's datacenter; the agent's unless given."`
+	ConsulCA         *string `setting:"" name:"consul-ca" placeholder:"FILE" help:"Certificate of Consul's authority, PEM."`
+	ConsulCert       *string `setting:"" placeholder:"FILE" help:"Certificate to show to Consul, PEM."`
+	ConsulKey        *string `setting:"" placeholder:"FILE" help:"Key of that certificate, PEM."`
+}
+
+// switchMapper reads a flag that may stand alone, as --found, into a text.
+type switchMapper struct{}
+
+// IsBool makes the parser take no value from the next argument.
+func (switchMapper) IsBool() bool { return true }
+
+func (switchMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
+	text := "true"
+	if ctx.Scan.Peek().Type == kong.FlagValueToken {
+		text = fmt.Sprint(ctx.Scan.Pop().Value)
+	}
+	target.Set(reflect.ValueOf(&text))
+	return nil
 }
 
 // Help tells what a flag's line cannot.

@@ -12,10 +12,13 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"footfall/analytics"
+	"footfall/analytics/accounts"
 	"footfall/http/door"
 )
 
 const (
+	// headerOperator is believed of nodes only.
+	headerOperator = "X-Footfall-Operator"
 	// hopsMax ends the travels of a request whose site is being moved.
 	hopsMax = 2
 
@@ -102,8 +105,9 @@ func (tunnel) RemoteAddr() net.Addr {
 }
 
 // forward passes a request on as it came, in the name of its client, and gives
-// the answer as it comes.
-func (s *Server) forward(ctx *fasthttp.RequestCtx, node uint16) error {
+// the answer as it comes. Sessions and keys are known to all nodes; the operator's
+// token is not, so the other node takes this one's word for it.
+func (s *Server) forward(ctx *fasthttp.RequestCtx, node uint16, who accounts.Identity) error {
 	travelled := door.Hops(ctx)
 	if s.opts.Dial == nil || travelled >= hopsMax {
 		return errMoving
@@ -124,6 +128,10 @@ func (s *Server) forward(ctx *fasthttp.RequestCtx, node uint16) error {
 	}
 	h.Set(door.HeaderHops, strconv.Itoa(travelled+1))
 	h.Del("Connection")
+	h.Del(headerOperator)
+	if who.Operator {
+		h.Set(headerOperator, "true")
+	}
 	req.URI().SetScheme("http")
 	req.UseHostHeader = true
 	if err := s.forwards.client(node).Do(req, resp); err != nil {

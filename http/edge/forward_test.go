@@ -121,6 +121,41 @@ func TestARequestIsAnsweredByTheNodeThatCan(t *testing.T) {
 	}
 }
 
+func TestTheOperatorIsKnownToTheOtherNode(t *testing.T) {
+	who := func(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
+		if who.Operator {
+			ctx.SetBodyString("operator")
+		}
+		return nil
+	}
+	p := startPair(t, []door.Route{{Method: "GET", Path: "/v1/who", Need: door.Known, Handler: who}},
+		[]door.Route{{Method: "GET", Path: "/v1/who", Need: door.Known, Handler: elsewhere}, {Method: "GET", Path: "/v1/here", Need: door.Known, Handler: who}})
+	ask := func(path string, header ...string) (int, string) {
+		req, err := http.NewRequest("GET", p.first+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := 0; i < len(header); i += 2 {
+			req.Header.Set(header[i], header[i+1])
+		}
+		resp, err := p.client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, _ := io.ReadAll(resp.Body)
+		return resp.StatusCode, string(body)
+	}
+	if code, body := ask("/v1/who", "Authorization", "Bearer operator"); code != 200 || body != "operator" {
+		t.Errorf("the operator: %d %s", code, body)
+	}
+	for _, path := range []string{"/v1/who", "/v1/here"} {
+		if code, body := ask(path, headerOperator, "true", door.HeaderHops, "1"); code != 401 || body == "operator" {
+			t.Errorf("a stranger who claims to be the operator at %s: %d %s", path, code, body)
+		}
+	}
+}
+
 func TestAStreamIsPassedOnAsItComes(t *testing.T) {
 	next := make(chan string)
 	p := startPair(t, []door.Route{{Method: "GET", Path: "/v1/stream", Handler: func(ctx *fasthttp.RequestCtx, _ accounts.Identity) error {

@@ -119,8 +119,8 @@ func (s *Server) has(path string) bool {
 
 // serve runs the handler of r after what r needs has been checked.
 func (s *Server) serve(ctx *fasthttp.RequestCtx, r *door.Route) {
-	if err := s.run(ctx, r); err != nil {
-		s.answerError(ctx, err)
+	if who, err := s.run(ctx, r); err != nil {
+		s.answerError(ctx, who, err)
 	}
 	if r.CrossOrigin {
 		allowOrigins(ctx)
@@ -135,7 +135,7 @@ const statusClientLeft = 499
 
 // answerError answers err, unless the request was given up because its client is
 // gone.
-func (s *Server) answerError(ctx *fasthttp.RequestCtx, err error) {
+func (s *Server) answerError(ctx *fasthttp.RequestCtx, who accounts.Identity, err error) {
 	if errors.Is(err, context.Canceled) && door.ClientLeft(ctx) {
 		s.count.left.Inc()
 		ctx.Response.Reset()
@@ -144,25 +144,24 @@ func (s *Server) answerError(ctx *fasthttp.RequestCtx, err error) {
 		return
 	}
 	if where := (*door.Elsewhere)(nil); errors.As(err, &where) {
-		if err = s.forward(ctx, where.Node); err == nil {
+		if err = s.forward(ctx, where.Node, who); err == nil {
 			return
 		}
 	}
 	door.WriteError(ctx, err)
 }
 
-func (s *Server) run(ctx *fasthttp.RequestCtx, r *door.Route) error {
+func (s *Server) run(ctx *fasthttp.RequestCtx, r *door.Route) (who accounts.Identity, err error) {
 	if r.BodyMax > 0 && len(ctx.Request.Body()) > r.BodyMax {
-		return errBody(r.BodyMax)
+		return who, errBody(r.BodyMax)
 	}
-	who, err := s.identify(ctx, r)
-	if err != nil {
-		return err
+	if who, err = s.identify(ctx, r); err != nil {
+		return who, err
 	}
 	if err := s.permit(ctx, r, who); err != nil {
-		return err
+		return who, err
 	}
-	return r.Handler(ctx, who)
+	return who, r.Handler(ctx, who)
 }
 
 func errBody(limit int) error {

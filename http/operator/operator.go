@@ -22,19 +22,21 @@ type Status interface {
 
 // Door answers the operator's questions.
 type Door struct {
-	status Status
-	sets   []*metrics.Set
+	status  Status
+	cluster Cluster // nil on a node alone
+	sets    []*metrics.Set
 }
 
-// New makes the door; /metrics shows sets and the figures of the process.
-func New(status Status, sets ...*metrics.Set) *Door {
-	return &Door{status: status, sets: sets}
+// New makes the door; /metrics shows sets and the figures of the process. cluster
+// is nil on a node alone, which then has no routes for it.
+func New(status Status, cluster Cluster, sets ...*metrics.Set) *Door {
+	return &Door{status: status, cluster: cluster, sets: sets}
 }
 
 // Routes gives the door's routes: health for everybody, because balancers have
 // no credentials, and metrics for the operator or a caller on the machine.
 func (d *Door) Routes() []door.Route {
-	return []door.Route{
+	return append([]door.Route{
 		{Method: "GET", Path: "/healthz", Handler: d.alive},
 		{Method: "GET", Path: "/readyz", Handler: d.ready},
 		{Method: "GET", Path: "/metrics", Need: door.Operator, Handler: d.metrics},
@@ -42,7 +44,7 @@ func (d *Door) Routes() []door.Route {
 		{Method: "GET", Path: "/api/health", Handler: d.plausibleHealth},
 		{Method: "GET", Path: "/api/system/health/live", Handler: d.plausibleLive},
 		{Method: "GET", Path: "/api/system/health/ready", Handler: d.plausibleHealth},
-	}
+	}, d.clusterRoutes()...)
 }
 
 func (d *Door) alive(ctx *fasthttp.RequestCtx, _ accounts.Identity) error {

@@ -35,7 +35,7 @@ func get(t *testing.T, d *Door, path string) (int, string) {
 
 func TestHealthFollowsTheNode(t *testing.T) {
 	node := &status{ok: true}
-	d := New(node)
+	d := New(node, nil)
 	for _, c := range []struct {
 		path     string
 		up, down int
@@ -62,7 +62,7 @@ func TestMetricsShowTheSetsAndTheProcess(t *testing.T) {
 	one, two := metrics.NewSet(), metrics.NewSet()
 	one.NewCounter("views_total").Add(7)
 	two.NewCounter(`drops_total{reason="bot"}`).Add(3)
-	_, body := get(t, New(&status{ok: true}, one, two), "/metrics")
+	_, body := get(t, New(&status{ok: true}, nil, one, two), "/metrics")
 	for _, want := range []string{"views_total 7\n", "drops_total{reason=\"bot\"} 3\n", "go_goroutines"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("%q is missing in\n%s", want, body)
@@ -71,7 +71,7 @@ func TestMetricsShowTheSetsAndTheProcess(t *testing.T) {
 }
 
 func TestOnlyMetricsNeedTheOperator(t *testing.T) {
-	for _, r := range New(&status{}).Routes() {
+	for _, r := range New(&status{}, nil).Routes() {
 		want := door.Public
 		if r.Path == "/metrics" {
 			want = door.Operator

@@ -184,7 +184,7 @@ func fate(r analytics.Reason) string {
 func (w *world) apply(ev *analytics.Event) (analytics.Reason, error) {
 	w.logTime = max(w.logTime, ev.Time)
 	buf := make([]byte, entry.HeaderLen)
-	entry.PutHeader(buf, w.logTime, 1, 1)
+	entry.PutHeader(buf, w.logTime, 1, 0, 1)
 	rd, err := entry.Open(entry.AppendEvent(buf, siteID, ev))
 	if err != nil {
 		return "", err

@@ -17,7 +17,10 @@ type View struct {
 }
 
 // Send reports v to POST /api/event as soon as the node serves.
-func (n *Node) Send(ctx context.Context, v View) (Answer, error) {
+func (n *Node) Send(ctx context.Context, v View) (Answer, error) { return n.Do(ctx, v.Request()) }
+
+// Request is the POST /api/event that reports v.
+func (v View) Request() Request {
 	body := map[string]any{"n": "pageview", "u": "https://" + v.Site + v.Page, "d": v.Site}
 	if v.ID != "" {
 		body["id"] = v.ID
@@ -32,7 +35,7 @@ func (n *Node) Send(ctx context.Context, v View) (Answer, error) {
 	if v.UserAgent != "" {
 		header["User-Agent"] = v.UserAgent
 	}
-	return n.Do(ctx, Request{Method: http.MethodPost, Path: "/api/event", Body: body, Header: header})
+	return Request{Method: http.MethodPost, Path: "/api/event", Body: body, Header: header}
 }
 
 // Token is the write token of an answer, "" without one.

@@ -15,7 +15,9 @@ import (
 // Firefox is the user agent of a view that says nothing else: a browser's.
 const Firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
-func newClient() *http.Client {
+// NewClient gives a client as tests use it: it follows no redirection and has a
+// bound on each answer. Close its idle connections at the end.
+func NewClient() *http.Client {
 	return &http.Client{
 		Timeout:       callMax,
 		Transport:     &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute},
@@ -50,11 +52,22 @@ func (n *Node) Do(ctx context.Context, r Request) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	req, err := n.request(ctx, base, r)
+	if r.Key == AsOperator {
+		if r.Key, err = n.Token(); err != nil {
+			return Answer{}, err
+		}
+	}
+	return Ask(ctx, n.client, base, r)
+}
+
+// Ask sends r to base, a URL without a slash at its end, where a node or a
+// balancer serves. The key must be a real one.
+func Ask(ctx context.Context, client *http.Client, base string, r Request) (Answer, error) {
+	req, err := newRequest(ctx, base, r)
 	if err != nil {
 		return Answer{}, err
 	}
-	resp, err := n.client.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -63,7 +76,7 @@ func (n *Node) Do(ctx context.Context, r Request) (Answer, error) {
 	return Answer{resp.StatusCode, resp.Header, body}, err
 }
 
-func (n *Node) request(ctx context.Context, base string, r Request) (*http.Request, error) {
+func newRequest(ctx context.Context, base string, r Request) (*http.Request, error) {
 	var body io.Reader
 	switch b := r.Body.(type) {
 	case nil:
@@ -88,14 +101,8 @@ func (n *Node) request(ctx context.Context, base string, r Request) (*http.Reque
 	if err != nil {
 		return nil, err
 	}
-	key := r.Key
-	if key == AsOperator {
-		if key, err = n.Token(); err != nil {
-			return nil, err
-		}
-	}
-	if key != "" {
-		req.Header.Set("Authorization", "Bearer "+key)
+	if r.Key != "" {
+		req.Header.Set("Authorization", "Bearer "+r.Key)
 	}
 	req.Header.Set("User-Agent", Firefox)
 	for name, value := range r.Header {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"footfall/internal/testprocess"
 )
 
 // commandMax bounds a command.
@@ -36,7 +38,7 @@ func Run(t testing.TB, c Command) Outcome {
 	cmd := exec.CommandContext(ctx, Binary(t, c.Dev), c.Args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(c.Stdin), &stdout, &stderr
-	cmd.Env, cmd.Dir, cmd.SysProcAttr = environment(c.Env), c.Dir, withParent()
+	cmd.Env, cmd.Dir, cmd.SysProcAttr = testprocess.Environment([]string{"FOOTFALL_"}, c.Env...), c.Dir, testprocess.WithParent()
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) || ctx.Err() != nil {

@@ -33,8 +33,12 @@ type Stream struct {
 // Live opens the live stream of a site as the operator. It ends with the test.
 func (n *Node) Live(t testing.TB, site string) *Stream {
 	t.Helper()
+	token, err := n.Token()
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
-	req, err := n.request(ctx, n.URL(), Request{Path: "/v1/sites/" + url.PathEscape(site) + "/live", Key: AsOperator})
+	req, err := newRequest(ctx, n.URL(), Request{Path: "/v1/sites/" + url.PathEscape(site) + "/live", Key: token})
 	if err != nil {
 		cancel()
 		t.Fatal(err)

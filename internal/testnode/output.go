@@ -3,37 +3,14 @@ package testnode
 import (
 	"bytes"
 	"strings"
-	"sync"
+
+	"footfall/internal/testprocess"
 )
-
-// output collects what processes print. Writes may be concurrent.
-type output struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.text = append(o.text, p...)
-	return len(p), nil
-}
-
-func (o *output) all() []byte {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return bytes.Clone(o.text)
-}
-
-func (o *output) tail(bytesMax int) string {
-	text := o.all()
-	return string(text[max(0, len(text)-bytesMax):])
-}
 
 // greeter passes a process's output on and looks for the line that tells where
 // it serves.
 type greeter struct {
-	to   *output
+	to   *testprocess.Output
 	url  chan<- string // takes one without waiting
 	line []byte
 	done bool

@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"footfall/internal/testprocess"
 )
 
 // Bounds of what a node may take, far above what it takes on a busy machine.
@@ -30,10 +32,11 @@ const (
 
 // Options of a node. The zero value is a release binary on an empty directory.
 type Options struct {
-	Dev  bool     // bin/footfall-dev instead of bin/footfall
-	Data string   // data directory; default one that goes with the test
-	Args []string // further flags of serve
-	Env  []string // further environment, "NAME=value"
+	Dev    bool     // bin/footfall-dev instead of bin/footfall
+	Data   string   // data directory; default one that goes with the test
+	Listen string   // address and port in all lives; default another port of loopback in each
+	Args   []string // further flags of serve
+	Env    []string // further environment, "NAME=value"
 }
 
 // Node is one node through all its lives. It listens on another port in each of
@@ -46,7 +49,7 @@ type Node struct {
 	opts   Options
 	binary string
 	client *http.Client
-	out    output // of all lives
+	out    testprocess.Output // of all lives
 
 	mu   sync.Mutex
 	life *life         // nil while no process runs
@@ -56,9 +59,8 @@ type Node struct {
 
 // life is one process.
 type life struct {
-	cmd    *exec.Cmd
-	exited chan struct{} // closed when the process is gone and its output read
-	err    error         // of its end; set before exited is closed
+	*testprocess.Process
+	greeting sync.WaitGroup // of the goroutine that waits for the URL
 }
 
 // Start runs a node and waits until it is ready. The node ends with the test;
@@ -77,12 +79,12 @@ func New(t testing.TB, o Options) *Node {
 	if n.Data == "" {
 		n.Data = filepath.Join(t.TempDir(), "data")
 	}
-	n.client = newClient()
+	n.client = NewClient()
 	t.Cleanup(func() {
 		n.end(syscall.SIGKILL)
 		n.client.CloseIdleConnections()
 		if t.Failed() {
-			t.Logf("the node printed at last:\n%s", n.out.tail(2<<10))
+			t.Logf("the node printed at last:\n%s", n.out.Tail(2<<10))
 		}
 	})
 	return n
@@ -91,70 +93,102 @@ func New(t testing.TB, o Options) *Node {
 // Resume runs the node again on its data directory and waits until it is ready.
 func (n *Node) Resume() {
 	n.t.Helper()
+	n.Begin()
+	n.AwaitReady()
+}
+
+// Begin runs the node without waiting for anything, as those of a cluster must
+// be that can only be ready together.
+func (n *Node) Begin() {
+	n.t.Helper()
 	n.mu.Lock()
 	running := n.life != nil
 	n.mu.Unlock()
 	if running {
 		n.t.Fatal("the node is running already")
 	}
-	l, greeting, err := n.launch()
-	if err != nil {
+	if err := n.launch(); err != nil {
 		n.t.Fatalf("start the node: %v", err)
+	}
+}
+
+// AwaitReady waits until the running node is ready and fails the test when it
+// ends before or takes too long.
+func (n *Node) AwaitReady() {
+	n.t.Helper()
+	n.mu.Lock()
+	l, up := n.life, n.up
+	n.mu.Unlock()
+	if l == nil {
+		n.t.Fatal("the node that is to be ready is not running")
 	}
 	deadline := time.NewTimer(startMax)
 	defer deadline.Stop()
-	var url string
-	select {
-	case url = <-greeting:
-	case <-l.exited:
-		n.t.Fatalf("the node ended at its start: %v\n%s", l.err, n.out.tail(4<<10))
-	case <-deadline.C:
+	hung := func() {
+		n.t.Helper()
 		n.end(syscall.SIGQUIT) // prints what its goroutines wait for
-		n.t.Fatalf("the node does not serve after %v:\n%s", startMax, n.out.tail(32<<10))
+		n.t.Fatalf("the node is not ready after %v:\n%s", startMax, n.out.Tail(32<<10))
 	}
-	n.mu.Lock()
-	n.url = url
-	close(n.up)
-	n.mu.Unlock()
-	Until(n.t, "the node is ready", func() bool {
-		a, err := n.Do(context.Background(), Request{Path: "/readyz"})
-		return err == nil && a.Status == http.StatusOK
-	})
+	ended := func() {
+		n.t.Helper()
+		n.t.Fatalf("the node ended at its start: %v\n%s", l.Err(), n.out.Tail(4<<10))
+	}
+	select {
+	case <-up:
+	case <-l.Exited():
+		ended()
+	case <-deadline.C:
+		hung()
+	}
+	again := time.NewTicker(2 * time.Millisecond)
+	defer again.Stop()
+	for {
+		ctx, cancel := context.WithTimeout(context.Background(), startMax)
+		a, err := n.Do(ctx, Request{Path: "/readyz"})
+		cancel()
+		if err == nil && a.Status == http.StatusOK {
+			return
+		}
+		select {
+		case <-again.C:
+		case <-l.Exited():
+			ended()
+		case <-deadline.C:
+			hung()
+		}
+	}
 }
 
-// launch starts the process; its URL comes through the channel.
-func (n *Node) launch() (*life, <-chan string, error) {
-	args := append([]string{"serve", "--data", n.Data, "--listen", "127.0.0.1:0"}, n.opts.Args...)
-	cmd := exec.Command(n.binary, args...)
-	cmd.Env = environment(n.opts.Env)
-	cmd.SysProcAttr = withParent()
+// launch starts the process; the node has its URL as soon as the process tells.
+func (n *Node) launch() error {
+	listen := n.opts.Listen
+	if listen == "" {
+		listen = "127.0.0.1:0"
+	}
+	cmd := exec.Command(n.binary, append([]string{"serve", "--data", n.Data, "--listen", listen}, n.opts.Args...)...)
+	cmd.Env = testprocess.Environment([]string{"FOOTFALL_"}, n.opts.Env...)
 	greeting := make(chan string, 1)
 	cmd.Stdout = &greeter{to: &n.out, url: greeting}
 	cmd.Stderr = &n.out
-	if err := cmd.Start(); err != nil {
-		return nil, nil, err
+	p, err := testprocess.Run(cmd)
+	if err != nil {
+		return err
 	}
-	l := &life{cmd: cmd, exited: make(chan struct{})}
-	go func() { // ends with the process, which end waits for
-		l.err = cmd.Wait()
-		close(l.exited)
-	}()
+	l := &life{Process: p}
 	n.mu.Lock()
 	n.life = l
 	n.mu.Unlock()
-	return l, greeting, nil
-}
-
-// environment is what a process of a test gets: nothing that configures it
-// unless the test says so.
-func environment(more []string) []string {
-	var env []string
-	for _, pair := range os.Environ() {
-		if !strings.HasPrefix(pair, "FOOTFALL_") {
-			env = append(env, pair)
+	l.greeting.Go(func() { // ends with the process at the latest, and end waits for it
+		select {
+		case url := <-greeting:
+			n.mu.Lock()
+			n.url = url
+			close(n.up)
+			n.mu.Unlock()
+		case <-p.Exited():
 		}
-	}
-	return append(env, more...)
+	})
+	return nil
 }
 
 // Kill ends the process at once, as kill -9 does, and waits until it is gone.
@@ -170,7 +204,7 @@ func (n *Node) Kill() {
 func (n *Node) Stop() {
 	n.t.Helper()
 	if code := n.Terminate(nil); code != 0 {
-		n.t.Fatalf("the node ended with code %d:\n%s", code, n.out.tail(8<<10))
+		n.t.Fatalf("the node ended with code %d:\n%s", code, n.out.Tail(8<<10))
 	}
 }
 
@@ -185,20 +219,60 @@ func (n *Node) Terminate(impatient <-chan time.Time) int {
 	if l == nil {
 		n.t.Fatal("the node to be stopped is not running")
 	}
-	if err := l.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := l.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		n.t.Fatalf("stop the node: %v", err)
 	}
 	deadline := time.NewTimer(stopMax)
 	defer deadline.Stop()
 	select {
-	case <-l.exited:
+	case <-l.Exited():
 	case <-impatient:
 	case <-deadline.C:
 		n.end(syscall.SIGQUIT)
-		n.t.Fatalf("the node does not end after %v:\n%s", stopMax, n.out.tail(32<<10))
+		n.t.Fatalf("the node does not end after %v:\n%s", stopMax, n.out.Tail(32<<10))
 	}
 	n.end(syscall.SIGKILL)
-	return l.cmd.ProcessState.ExitCode()
+	return l.Code()
+}
+
+// AwaitEnd waits until the process ends by itself and gives its exit code.
+func (n *Node) AwaitEnd() int {
+	n.t.Helper()
+	n.mu.Lock()
+	l := n.life
+	n.mu.Unlock()
+	if l == nil {
+		n.t.Fatal("the node that is to end is not running")
+	}
+	deadline := time.NewTimer(startMax)
+	defer deadline.Stop()
+	select {
+	case <-l.Exited():
+	case <-deadline.C:
+		n.end(syscall.SIGQUIT) // prints what its goroutines wait for
+		n.t.Fatalf("the node does not end by itself in %v:\n%s", startMax, n.out.Tail(32<<10))
+	}
+	n.end(syscall.SIGKILL)
+	return l.Code()
+}
+
+// Pause stops the process without ending it, as SIGSTOP does: its connections
+// stay open and it does nothing. Kill ends it all the same.
+func (n *Node) Pause() { n.signal(syscall.SIGSTOP) }
+
+// Continue undoes Pause.
+func (n *Node) Continue() { n.signal(syscall.SIGCONT) }
+
+func (n *Node) signal(signal syscall.Signal) {
+	n.t.Helper()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.life == nil {
+		n.t.Fatalf("the node is not running and cannot get %v", signal)
+	}
+	if err := n.life.Signal(signal); err != nil {
+		n.t.Fatalf("send %v to the node: %v", signal, err)
+	}
 }
 
 // end sends a deadly signal and waits; false when nothing was running.
@@ -209,8 +283,9 @@ func (n *Node) end(signal syscall.Signal) bool {
 	if l == nil {
 		return false
 	}
-	_ = l.cmd.Process.Signal(signal) // it may have ended by itself
-	<-l.exited
+	_ = l.Signal(signal) // it may have ended by itself
+	<-l.Exited()
+	l.greeting.Wait()
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.life = nil
@@ -256,12 +331,12 @@ func (n *Node) PID() int {
 	if n.life == nil {
 		n.t.Fatal("the node is not running")
 	}
-	return n.life.cmd.Process.Pid
+	return n.life.PID()
 }
 
 // Printed is everything that all lives wrote to standard output and standard
 // error so far.
-func (n *Node) Printed() []byte { return n.out.all() }
+func (n *Node) Printed() []byte { return n.out.All() }
 
 // Token is the operator's token of the data directory.
 func (n *Node) Token() (string, error) {

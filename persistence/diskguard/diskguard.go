@@ -2,8 +2,10 @@
 // nothing more may be written.
 //
 // A full disk must never be met by the store: it hangs there, without an error
-// (see fact P6 in package pebblestore's tests). The guard must never wait on the
-// hot path: Writable is one atomic load.
+// (see fact P6 in package pebblestore's tests). A node alone asks Writable; a
+// member of a cluster asks State, gives away its leaderships in Shed and takes
+// part in nothing that writes in Stop. The guard must never wait on the hot path:
+// both are one atomic load.
 //
 // Start at New; the owner runs Run and asks Check once before it opens the store.
 package diskguard
@@ -29,6 +31,34 @@ const (
 	reserveMax      = 1 << 30
 )
 
+// State is what the free space allows. The numbers rise as it shrinks.
+type State int32
+
+const (
+	// Room: everything goes on.
+	Room State = iota
+	// Shed: the free space is below the reserve. No new work is accepted and
+	// leaderships go to nodes that have room, since a leader must write; what
+	// others lead is still written here.
+	Shed
+	// Stop: the free space is below half of the reserve. Nothing that can grow the
+	// store is written any more, what others lead included: the store would hang,
+	// and with it the node. Reads go on.
+	Stop
+)
+
+func (s State) String() string {
+	switch s {
+	case Room:
+		return "room"
+	case Shed:
+		return "shed"
+	case Stop:
+		return "stop"
+	}
+	return fmt.Sprintf("state %d", int32(s))
+}
+
 // Space is what a file system has, in bytes.
 type Space struct {
 	Free  uint64 // for this process: without what is kept for root
@@ -51,12 +81,12 @@ type Config struct {
 
 // Guard is the watch on one directory. Safe for concurrent use.
 type Guard struct {
-	cfg      Config
-	writable atomic.Bool
-	free     atomic.Uint64
-	total    atomic.Uint64
-	changes  atomic.Uint64
-	blind    atomic.Bool // the last look failed
+	cfg     Config
+	state   atomic.Int32 // a State
+	free    atomic.Uint64
+	total   atomic.Uint64
+	changes atomic.Uint64
+	blind   atomic.Bool // the last look failed
 
 	mu sync.Mutex // one look at a time
 }
@@ -73,7 +103,6 @@ func New(cfg Config) (*Guard, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	g := &Guard{cfg: cfg}
-	g.writable.Store(true)
 	s, err := cfg.Space(cfg.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("free space of %s: %w", cfg.Dir, err)
@@ -82,8 +111,12 @@ func New(cfg Config) (*Guard, error) {
 	return g, nil
 }
 
-// Writable tells whether there is room to write. It is one atomic load.
-func (g *Guard) Writable() bool { return g.writable.Load() }
+// Writable tells whether there is room to write: State is Room. It is one atomic
+// load.
+func (g *Guard) Writable() bool { return g.State() == Room }
+
+// State tells what the last look allows. It is one atomic load.
+func (g *Guard) State() State { return State(g.state.Load()) }
 
 // Check is asked before the store is opened: an error wrapping ErrFull means
 // that there is too little room even to recover.
@@ -136,23 +169,47 @@ func (g *Guard) Poll() {
 	g.judge(s)
 }
 
-// judge stops below the reserve and starts again above 1.2 times it, so that
-// what the pause frees does not start and stop in turns.
+// judge goes to Shed below the reserve and to Stop below half of it, and back
+// above 1.2 times the same bound, so that what the pause frees does not stop and
+// start in turns.
 func (g *Guard) judge(s Space) {
 	g.free.Store(s.Free)
 	g.total.Store(s.Total)
 	reserve := g.reserve()
-	was := g.writable.Load()
+	was := g.State()
+	now := Room
 	switch {
-	case was && s.Free < reserve:
-		g.writable.Store(false)
-		g.changes.Add(1)
-		g.cfg.Logger.Error("the disk is nearly full: writes are refused", "dir", g.cfg.Dir, "free", s.Free, "reserve", reserve)
-	case !was && s.Free >= reserve+reserve/5:
-		g.writable.Store(true)
-		g.changes.Add(1)
-		g.cfg.Logger.Info("the disk has room again: writes are accepted", "dir", g.cfg.Dir, "free", s.Free, "reserve", reserve)
+	case below(s.Free, reserve/2, was == Stop):
+		now = Stop
+	case below(s.Free, reserve, was != Room):
+		now = Shed
 	}
+	if now == was {
+		return
+	}
+	g.state.Store(int32(now))
+	if (was == Room) != (now == Room) {
+		g.changes.Add(1)
+	}
+	log := g.cfg.Logger.With("dir", g.cfg.Dir, "free", s.Free, "reserve", reserve)
+	switch {
+	case now == Room:
+		log.Info("the disk has room again: writes are accepted")
+	case now == Shed && was == Room:
+		log.Error("the disk is nearly full: writes are refused")
+	case now == Shed:
+		log.Warn("the disk has a little room again: what other nodes lead is written")
+	default:
+		log.Error("the disk is full but for the last: nothing is written any more")
+	}
+}
+
+// below compares with a bound that is a fifth higher on the way back.
+func below(free, bound uint64, already bool) bool {
+	if already {
+		bound += bound / 5
+	}
+	return free < bound
 }
 
 func (g *Guard) reserve() uint64 {
@@ -166,7 +223,8 @@ func (g *Guard) reserve() uint64 {
 type Stats struct {
 	Space
 	Reserve  uint64
-	Writable bool
+	State    State
+	Writable bool   // State is Room
 	Changes  uint64 // how often Writable changed
 	Blind    bool   // the last look failed
 }
@@ -174,7 +232,7 @@ type Stats struct {
 // Stats gives what the last look saw.
 func (g *Guard) Stats() Stats {
 	return Stats{Space: Space{Free: g.free.Load(), Total: g.total.Load()}, Reserve: g.reserve(),
-		Writable: g.writable.Load(), Changes: g.changes.Load(), Blind: g.blind.Load()}
+		State: g.State(), Writable: g.Writable(), Changes: g.changes.Load(), Blind: g.blind.Load()}
 }
 
 func statfs(dir string) (Space, error) {

@@ -65,8 +65,43 @@ func TestWritesStopBelowTheReserveAndStartAboveIt(t *testing.T) {
 	if s := g.Stats(); s.Changes != 4 || s.Free != 5000*mib || s.Total != 10_000*mib || s.Reserve != 100*mib || !s.Writable {
 		t.Errorf("stats %+v", s)
 	}
-	if n := strings.Count(log.String(), "\n"); n != 4 {
-		t.Errorf("%d log lines, want one per change:\n%s", n, log.String())
+	if n := strings.Count(log.String(), "writes are"); n != 4 {
+		t.Errorf("%d log lines about writes, want one per change:\n%s", n, log.String())
+	}
+}
+
+func TestAFullDiskIsShedBeforeItStops(t *testing.T) {
+	var log bytes.Buffer
+	d := &disk{}
+	d.total.Store(10_000 * mib)
+	d.free.Store(5000 * mib)
+	g := d.guard(t, diskguard.Config{Reserve: 100 * mib, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	changes := 0
+	was := diskguard.Room
+	for i, c := range []struct {
+		free uint64
+		want diskguard.State
+	}{
+		{5000, diskguard.Room}, {100, diskguard.Room}, {99, diskguard.Shed}, {50, diskguard.Shed}, {49, diskguard.Stop},
+		{50, diskguard.Stop}, {59, diskguard.Stop}, {60, diskguard.Shed}, {51, diskguard.Shed}, {119, diskguard.Shed},
+		{120, diskguard.Room}, {100, diskguard.Room}, {0, diskguard.Stop}, {120, diskguard.Room}, {0, diskguard.Stop}, {119, diskguard.Shed},
+	} {
+		d.free.Store(c.free * mib)
+		g.Poll()
+		g.Poll()
+		if g.State() != c.want || g.Writable() != (c.want == diskguard.Room) || g.Stats().State != c.want {
+			t.Errorf("step %d: %d MiB free: %v, writable %t, want %v", i, c.free, g.State(), g.Writable(), c.want)
+		}
+		if c.want != was {
+			changes++
+			was = c.want
+		}
+	}
+	if n := strings.Count(log.String(), "\n"); n != changes {
+		t.Errorf("%d log lines for %d changes:\n%s", n, changes, log.String())
+	}
+	if s := g.Stats(); s.Changes != 5 {
+		t.Errorf("%d changes of Writable counted, want 5", s.Changes)
 	}
 }
 
@@ -163,7 +198,7 @@ func TestARealDirectoryHasSpace(t *testing.T) {
 func TestWritableCostsNoAllocation(t *testing.T) {
 	d := &disk{}
 	g := d.guard(t, diskguard.Config{})
-	if n := testing.AllocsPerRun(100, func() { g.Writable() }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { g.Writable(); g.State() }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

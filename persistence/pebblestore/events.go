@@ -21,9 +21,10 @@ const diskSlowMin = 5 * time.Second
 // events hears what Pebble reports: it is its logger and its listener. Safe for
 // concurrent use.
 type events struct {
-	log   *slog.Logger
-	fatal func(error)
-	now   func() time.Time
+	log     *slog.Logger
+	fatal   func(error)
+	corrupt func(error)
+	now     func() time.Time
 
 	failure atomic.Pointer[error] // why the store is dead; set once
 	dead    sync.Mutex            // orders fail
@@ -39,7 +40,7 @@ type events struct {
 }
 
 func newEvents(o Options) *events {
-	return &events{log: o.Logger, fatal: o.Fatal, now: o.Now}
+	return &events{log: o.Logger, fatal: o.Fatal, corrupt: o.Corrupt, now: o.Now}
 }
 
 // failed gives the error that ended the store, or nil.
@@ -98,14 +99,22 @@ func (e *events) background(err error) {
 	}
 }
 
+// damage counts, logs and tells what is broken.
+func (e *events) damage(d *Damage) {
+	e.corruptions.Add(1)
+	e.background(d)
+	e.corrupt(d)
+}
+
 func (e *events) listener() *pebble.EventListener {
 	return &pebble.EventListener{
 		BackgroundError: e.background,
 		// One damaged block must not take every site down: the read that met it
 		// returns an error, and the count is a metric with an alarm.
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
-			e.corruptions.Add(1)
-			e.background(fmt.Errorf("damaged file %s: %w", info.Path, info.Details))
+			d := damageOf(info)
+			e.damage(d)
+			e.cutFailed(d)
 		},
 		WriteStallBegin: func(pebble.WriteStallBeginInfo) {
 			e.stalls.Add(1)

@@ -315,12 +315,15 @@ func child(t *testing.T, op, then string, code syscall.Errno) (out, errOut strin
 // error number.
 const childEnv = "PEBBLESTORE_TEST_FAULT"
 
-// failingDisk is the process that TestP5… and TestP6… start.
+// failingDisk is the process that tests of failing disks start.
 func failingDisk(how string) error {
 	var op, then string
 	var code int
 	if _, err := fmt.Sscan(how, &op, &then, &code); err != nil {
 		return err
+	}
+	if op == "cut" {
+		return failingCut(then, syscall.Errno(code))
 	}
 	mem := vfs.NewCrashableMem()
 	var broken atomic.Bool

@@ -10,14 +10,20 @@ import (
 	"footfall/persistence"
 )
 
-// FormatVersion is the version of the key layout in package persistence. It
-// rises with every change that an older binary would misread.
-const FormatVersion = 1
+// FormatVersion is the newest version of the key layout in package persistence
+// that this package reads. It rises with every change that an older binary would
+// misread.
+const FormatVersion = formatMember
 
-// Ident is what a store knows about itself; it never changes.
+const (
+	formatAlone  = 1 // a node that is no member of a cluster, as every new store
+	formatMember = 2 // SetMembership was called: a binary that knows no clusters would serve alone
+)
+
+// Ident is what a store knows about itself.
 type Ident struct {
-	Node   uint64 // random, not 0: a copied or wiped directory is another node
-	Format uint32 // FormatVersion of its creator
+	Node   uint64 // random, not 0, never changes: a wiped directory is another node
+	Format uint32 // what a reader has to know; SetMembership raises it once
 }
 
 // identLen and the layout: magic(4) format(4) node(8) crc32c(4), big-endian.
@@ -31,8 +37,11 @@ func (i Ident) encode() []byte {
 	b := append(make([]byte, 0, identLen), identMagic...)
 	b = binary.BigEndian.AppendUint32(b, i.Format)
 	b = binary.BigEndian.AppendUint64(b, i.Node)
-	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)))
+	return binary.BigEndian.AppendUint32(b, sum(b))
 }
+
+// sum is the check sum of every record of this package.
+func sum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
 
 // decodeIdent looks at the format before the length and the checksum, so that a
 // newer layout of this record is still recognised as newer.
@@ -44,7 +53,7 @@ func decodeIdent(b []byte) (Ident, error) {
 	if i.Format > FormatVersion {
 		return Ident{}, fmt.Errorf("data format %d is newer than %d, the newest this version reads: use a newer version", i.Format, FormatVersion)
 	}
-	if len(b) != identLen || crc32.Checksum(b[:identLen-4], crc32.MakeTable(crc32.Castagnoli)) != binary.BigEndian.Uint32(b[identLen-4:]) {
+	if len(b) != identLen || sum(b[:identLen-4]) != binary.BigEndian.Uint32(b[identLen-4:]) {
 		return Ident{}, errIdentDamaged
 	}
 	i.Node = binary.BigEndian.Uint64(b[8:])
@@ -71,7 +80,7 @@ func (s *Store) loadIdent(o Options) (Ident, bool, error) {
 	if err := s.Scan(nil, nil, func(_, _ []byte) error { return errNotEmpty }); err != nil {
 		return Ident{}, false, err
 	}
-	i := Ident{Format: FormatVersion}
+	i := Ident{Format: formatAlone}
 	for i.Node == 0 {
 		var r [8]byte
 		if _, err := io.ReadFull(o.Rand, r[:]); err != nil {

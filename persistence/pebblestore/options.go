@@ -30,14 +30,25 @@ type Options struct {
 	// cannot be written or synced. It must end the process; the default writes
 	// the reason to Logger and standard error and exits with code 1.
 	Fatal func(error)
+	// Corrupt is told of every damaged file that a read, a compaction or Scrub
+	// meets; the error holds a *Damage. It is called on the goroutine that met it,
+	// possibly often for one file and from several at once; it must not block and
+	// must not call the store. The read returns an error too. Whatever it does, the
+	// damage is counted and logged; by default nothing else happens, since one
+	// damaged block must not take every site down.
+	Corrupt func(error)
 	// CacheBytes bounds the block cache. Default 32 MiB.
 	CacheBytes int64
 	// MemTableBytes is the size that memtables grow to, from 256 KiB by doubling;
 	// up to four may wait to be flushed. Default 32 MiB.
 	MemTableBytes uint64
+	// StageFileBytes is the size at which a stage begins its next file. Default
+	// 32 MiB.
+	StageFileBytes int64
 	// Rand gives the node id of a new store. Default: the system's.
 	Rand io.Reader
-	// Now limits the rate of repeated messages. Default: time.Now.
+	// Now limits the rate of repeated messages and of Scrub, and tells the age of
+	// views. Default: time.Now.
 	Now func() time.Time
 }
 
@@ -58,6 +69,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MemTableBytes == 0 {
 		o.MemTableBytes = 32 << 20
+	}
+	if o.StageFileBytes <= 0 {
+		o.StageFileBytes = 32 << 20
+	}
+	if o.Corrupt == nil {
+		o.Corrupt = func(error) {}
 	}
 	if o.Rand == nil {
 		o.Rand = rand.Reader

@@ -3,6 +3,7 @@ package pebblestore
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // Stats describes a store at one moment; counters count from Open.
@@ -24,7 +25,11 @@ type Stats struct {
 	WriteStalls      uint64 // writes that waited for flushes, and slow disk operations
 	Stalled          bool   // writes wait right now
 	BackgroundErrors uint64
-	Corruptions      uint64 // damaged blocks met by reads
+	Corruptions      uint64 // damaged blocks met by reads and scrubs
+	Views            int    // open views
+	ViewAgeMax       time.Duration
+	ZombieBytes      uint64 // tables that are not needed any more but by a view or a scan
+	Installs         uint64 // stages installed
 }
 
 // Stats gathers the figures; it costs some microseconds and takes Pebble's
@@ -49,7 +54,10 @@ func (s *Store) Stats() Stats {
 		Stalled:          s.events.stalled.Load(),
 		BackgroundErrors: s.events.backgroundErrors.Load(),
 		Corruptions:      s.events.corruptions.Load(),
+		ZombieBytes:      m.Table.ZombieSize,
+		Installs:         s.installs.Load(),
 	}
+	st.Views, st.ViewAgeMax = s.views.oldest(s.now())
 	for _, l := range m.Levels {
 		st.Tables += int64(l.TablesCount)
 	}

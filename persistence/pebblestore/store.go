@@ -14,7 +14,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -27,11 +29,21 @@ var _ persistence.Store = (*Store)(nil)
 // Store is a persistence.Store on Pebble. Safe for concurrent use.
 type Store struct {
 	db      *pebble.DB
+	dir     string
+	fs      vfs.FS
+	pebble  *pebble.Options // with its defaults, for tables outside of the database
+	stageTo uint64          // Options.StageFileBytes
+	now     func() time.Time
 	watch   io.Closer // ends the watch for slow disk operations, or nil
-	ident   Ident
+	ident   atomic.Pointer[Ident]
+	joining sync.Mutex // held by SetMembership, which is rare, while it writes
 	events  *events
+	views   views
+	stages  stages
 	syncs   atomic.Uint64
 	commits atomic.Uint64
+
+	installs atomic.Uint64
 }
 
 // Open opens the store in dir and creates it when nothing is there. A store
@@ -45,30 +57,42 @@ type Store struct {
 func Open(dir string, o Options) (*Store, error) {
 	o = o.withDefaults()
 	s, created, err := open(dir, o)
-	if err != nil || !created {
-		return s, err
+	if err == nil && created {
+		if err := s.Close(); err != nil {
+			return nil, fmt.Errorf("close new store %s before first use: %w", dir, err)
+		}
+		s, _, err = open(dir, o)
 	}
-	if err := s.Close(); err != nil {
-		return nil, fmt.Errorf("close new store %s before first use: %w", dir, err)
+	if err != nil {
+		return nil, err
 	}
-	s, _, err = open(dir, o)
-	return s, err
+	if err := s.clearStages(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", dir, err), s.Close())
+	}
+	return s, nil
 }
 
 func open(dir string, o Options) (s *Store, created bool, err error) {
 	ev := newEvents(o)
 	po := o.pebble(ev)
 	defer po.Cache.Unref()
-	s = &Store{events: ev}
+	s = &Store{dir: dir, events: ev, stageTo: uint64(o.StageFileBytes), now: o.Now}
 	if po.FS == nil {
 		// Pebble would do the same, and forget the watch when it cannot open.
 		po.FS, s.watch = vfs.WithDiskHealthChecks(vfs.Default, diskSlowMin, nil, func(vfs.DiskSlowInfo) { ev.stalls.Add(1) })
 	}
 	po.FS = failStop{po.FS, ev}
+	po.EnsureDefaults()
+	s.fs, s.pebble = po.FS, po
 	if s.db, err = pebble.Open(dir, po); err != nil {
 		return nil, false, errors.Join(fmt.Errorf("open store %s: %w", dir, err), s.closeWatch())
 	}
-	if s.ident, created, err = s.loadIdent(o); err == nil {
+	var ident Ident
+	if ident, created, err = s.loadIdent(o); err == nil {
+		s.ident.Store(&ident)
+		_, _, err = s.Membership() // a damaged one is not found out later
+	}
+	if err == nil {
 		err = ev.failed()
 	}
 	if err != nil {
@@ -78,7 +102,7 @@ func open(dir string, o Options) (s *Store, created bool, err error) {
 }
 
 // Ident tells which store this is.
-func (s *Store) Ident() Ident { return s.ident }
+func (s *Store) Ident() Ident { return *s.ident.Load() }
 
 // Get implements persistence.Store.
 func (s *Store) Get(key []byte) ([]byte, error) {
@@ -90,7 +114,7 @@ func (s *Store) Get(key []byte) ([]byte, error) {
 		return nil, persistence.ErrNotFound
 	}
 	if err != nil {
-		return nil, fmt.Errorf("get key %x: %w", key, err)
+		return nil, fmt.Errorf("get key %x: %w", key, damaged(err))
 	}
 	out := append(make([]byte, 0, len(v)), v...)
 	if err := closer.Close(); err != nil {
@@ -101,23 +125,28 @@ func (s *Store) Get(key []byte) ([]byte, error) {
 
 // Scan implements persistence.Store. A nil from starts at the first key, a nil
 // to ends after the last.
-func (s *Store) Scan(from, to []byte, fn func(key, value []byte) error) (err error) {
+func (s *Store) Scan(from, to []byte, fn func(key, value []byte) error) error {
 	if err := s.events.failed(); err != nil {
 		return err
 	}
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
 	if err != nil {
-		return fmt.Errorf("scan from %x: %w", from, err)
+		return fmt.Errorf("scan from %x: %w", from, damaged(err))
 	}
+	return scan(it, from, fn)
+}
+
+// scan moves through all of it and closes it.
+func scan(it *pebble.Iterator, from []byte, fn func(key, value []byte) error) (err error) {
 	defer func() {
 		if e := it.Close(); e != nil && err == nil {
-			err = fmt.Errorf("scan from %x: %w", from, e)
+			err = fmt.Errorf("scan from %x: %w", from, damaged(e))
 		}
 	}()
 	for ok := it.First(); ok; ok = it.Next() {
 		v, err := it.ValueAndErr()
 		if err != nil {
-			return fmt.Errorf("scan at key %x: %w", it.Key(), err)
+			return fmt.Errorf("scan at key %x: %w", it.Key(), damaged(err))
 		}
 		if err := fn(it.Key(), v); err != nil {
 			return err
@@ -128,7 +157,7 @@ func (s *Store) Scan(from, to []byte, fn func(key, value []byte) error) (err err
 
 // Verify reads every block of every table and returns the first damage found.
 // It takes as long as reading the whole store takes; ctx ends it early. Blocks
-// that are in the cache are not read again from disk.
+// that are in the cache are not read again from disk; Scrub reads them.
 func (s *Store) Verify(ctx context.Context) error {
 	n := 0
 	return s.Scan(nil, nil, func(_, _ []byte) error {
@@ -159,12 +188,7 @@ func (s *Store) Commit(pb persistence.Batch, sync bool) (err error) {
 	if b.err != nil {
 		return errors.Join(b.err, b.close())
 	}
-	// Pebble panics when an earlier unsynced write broke its log.
-	defer func() {
-		if r := recover(); r != nil {
-			err = s.events.fail(fmt.Errorf("commit: %v", r))
-		}
-	}()
+	defer s.caught("commit", &err)
 	opts := pebble.NoSync
 	if sync {
 		opts = pebble.Sync
@@ -183,9 +207,32 @@ func (s *Store) Commit(pb persistence.Batch, sync bool) (err error) {
 	return b.close()
 }
 
+// caught makes a failure of the store of a panic: Pebble panics when an earlier
+// unsynced write broke its log.
+func (s *Store) caught(what string, err *error) {
+	if r := recover(); r != nil {
+		*err = s.events.fail(fmt.Errorf("%s: %v", what, r))
+	}
+}
+
+// guard runs a write that is not a commit. What Pebble could not survive during
+// it is a failure of the store; any other error is fn's.
+func (s *Store) guard(what string, fn func() error) (err error) {
+	if err := s.events.failed(); err != nil {
+		return err
+	}
+	defer s.caught(what, &err)
+	if err := fn(); err != nil {
+		return errors.Join(err, s.events.failed())
+	}
+	return s.events.failed()
+}
+
 // Close implements persistence.Store. After a failure it leaves the database
-// alone and returns the failure.
+// alone and returns the failure. Stages that are not finished are left behind for
+// the next Open to remove.
 func (s *Store) Close() error {
+	s.stopStages()
 	if err := s.events.failed(); err != nil {
 		return errors.Join(err, s.closeWatch())
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -54,11 +55,38 @@ func TestStoreKeepsTheContract(t *testing.T) {
 	})
 }
 
+func TestStoreKeepsTheContractOfViewsAndStages(t *testing.T) {
+	for name, fresh := range map[string]func(t *testing.T) storetest.Medium{
+		"in memory":    func(*testing.T) storetest.Medium { return medium{"db", vfs.NewCrashableMem()} },
+		"on disk":      func(t *testing.T) storetest.Medium { return medium{filepath.Join(t.TempDir(), "store"), nil} },
+		"small tables": func(*testing.T) storetest.Medium { return smallTables{"db", vfs.NewMem()} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			storetest.RunViews(t, fresh)
+			storetest.RunStages(t, fresh)
+		})
+	}
+}
+
+// smallTables is a medium on which a stage has a table per record and memtables
+// are flushed often.
+type smallTables medium
+
+func (m smallTables) Open(t *testing.T) persistence.Store {
+	t.Helper()
+	s, err := pebblestore.Open(m.dir, pebblestore.Options{FS: m.fs, StageFileBytes: 1, MemTableBytes: 64 << 10,
+		Fatal: func(err error) { t.Errorf("fatal: %v", err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func TestAStoreKeepsItsNodeId(t *testing.T) {
 	m := medium{"db", vfs.NewMem()}
 	s := m.Open(t).(*pebblestore.Store)
 	first := s.Ident()
-	if first.Node == 0 || first.Format != pebblestore.FormatVersion {
+	if first.Node == 0 || first.Format != 1 {
 		t.Errorf("new store has ident %+v", first)
 	}
 	closeNow(t, s)
@@ -103,7 +131,7 @@ func TestAStoreThatIsNotOursIsRefused(t *testing.T) {
 		err        string // "" = accepted
 	}{
 		{"ours", []byte{0}, ident("ffst", 1, 9), ""},
-		{"newer", []byte{0}, ident("ffst", 2, 9), "newer than 1"},
+		{"newer", []byte{0}, ident("ffst", 3, 9), "newer than 2"},
 		{"newer and longer", []byte{0}, append(ident("ffst", 77, 9), 1, 2, 3), "data format 77"},
 		{"damaged", []byte{0}, flipped, "damaged"},
 		{"too short", []byte{0}, []byte("ff"), "damaged"},

@@ -1,5 +1,6 @@
 // Package storetest is the proof that a persistence.Store keeps its contract.
-// It must never know an implementation. Start at Run.
+// It must never know an implementation. Start at Run; RunViews and RunStages are
+// for stores that can do more.
 package storetest
 
 import (
@@ -25,10 +26,7 @@ type Medium interface {
 // Run checks every promise of the contract; fresh gives an empty medium per
 // promise.
 func Run(t *testing.T, fresh func(t *testing.T) Medium) {
-	for _, c := range []struct {
-		name string
-		run  func(*testing.T, Medium)
-	}{
+	run(t, fresh, []check{
 		{"what was set is got", setGet},
 		{"a missing key is ErrNotFound", missing},
 		{"the value belongs to the caller", ownership},
@@ -41,9 +39,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Medium) {
 		{"everything survives close and open", reopen},
 		{"random work equals a plain map", oracle},
 		{"concurrent writers lose nothing", concurrent},
-	} {
-		t.Run(c.name, func(t *testing.T) { c.run(t, fresh(t)) })
-	}
+	})
 }
 
 func setGet(t *testing.T, m Medium) {

@@ -31,6 +31,9 @@ type Serve struct {
 	RateLimitAddress Rate  // beacons of one address
 	APIKeysPerHour   int   // requests of one API key in an hour; 0 is no limit
 	MemoryBudget     int64 // bytes of heap to aim at; 0 chooses by the machine
+
+	Name    string  // of the node, for people; "" takes the machine's
+	Cluster Cluster // zero but for its defaults when the node is alone
 }
 
 // Rate is a number of requests in a time. The zero value is no limit.
@@ -107,6 +110,7 @@ func Load(flags map[string]string, environ []string, read func(path string) ([]b
 		path, given = env["config"]
 		source, name = FromEnvironment, Env("config")
 	}
+	places := places{}
 	if given {
 		if path == "" {
 			return s, &Error{source, name + ": is empty"}
@@ -115,22 +119,57 @@ func Load(flags map[string]string, environ []string, read func(path string) ([]b
 		if err != nil {
 			return s, &Error{FromFile, fmt.Sprintf("%s: %v", name, err)}
 		}
-		if err := applyFile(&s, path, text); err != nil {
+		if err := applyFile(&s, path, text, places); err != nil {
 			return s, err
 		}
 	}
-	if err := apply(&s, env, FromEnvironment, Env); err != nil {
+	if err := apply(&s, env, FromEnvironment, Env, places); err != nil {
 		return s, err
 	}
-	if err := apply(&s, flags, FromFlag, func(name string) string { return "--" + name }); err != nil {
+	if err := apply(&s, flags, FromFlag, flagLabel, places); err != nil {
 		return s, err
+	}
+	if s.Cluster.viaFile != "" {
+		text, err := read(s.Cluster.viaFile)
+		if err == nil {
+			s.Cluster.Via, err = ParseVia(string(text))
+		}
+		if err != nil {
+			return s, places.error("cluster-via", err)
+		}
+	}
+	if name, err := s.Cluster.check(places); err != nil {
+		return s, places.error(name, err)
 	}
 	return s, nil
 }
 
+func flagLabel(name string) string { return "--" + name }
+
+// place is where a setting's value came from.
+type place struct {
+	source Source
+	label  string // as errors begin
+	text   string
+}
+
+// places are those of the settings that were given, by name.
+type places map[string]place
+
+// says tells whether a setting was given and is not its default.
+func (p places) says(name string) bool {
+	given, ok := p[name]
+	return ok && given.text != Default(name)
+}
+
+// error blames a setting that was given.
+func (p places) error(name string, err error) error {
+	return &Error{p[name].source, fmt.Sprintf("%s: %v", p[name].label, err)}
+}
+
 // apply sets values in the fixed order of settings, so that of several errors
 // always the same one is told.
-func apply(s *Serve, values map[string]string, source Source, label func(string) string) error {
+func apply(s *Serve, values map[string]string, source Source, label func(string) string, places places) error {
 	for _, x := range settings {
 		text, given := values[x.name]
 		if !given {
@@ -139,6 +178,7 @@ func apply(s *Serve, values map[string]string, source Source, label func(string)
 		if err := x.set(s, text); err != nil {
 			return &Error{source, fmt.Sprintf("%s: %v", label(x.name), err)}
 		}
+		places[x.name] = place{source, label(x.name), text}
 	}
 	for name := range values {
 		if name != "config" && find(name) == nil {

@@ -6,8 +6,10 @@ import (
 	"net/netip"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func files(content map[string]string) func(string) ([]byte, error) {
@@ -30,6 +32,10 @@ func TestDefaults(t *testing.T) {
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 		LogLevel:       slog.LevelInfo, LogFormat: "text",
 		RateLimitAddress: Rate{1000}, APIKeysPerHour: 600,
+		Cluster: Cluster{
+			Discovery: "none", Consul: Consul{Address: "127.0.0.1:8500", Service: "footfall"}, Edge: true, Data: true, Replicas: 3,
+			ReplaceAfter: 10 * time.Minute,
+		},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -67,11 +73,28 @@ func TestEverySettingCanComeFromEverySource(t *testing.T) {
 	values := map[string]string{
 		"data": "/d", "listen": ":80", "trusted-proxies": "10.0.0.0/8", "geoip-db": "g.mmdb", "disk-reserve": "1GiB",
 		"public-url": "https://stats.example.com/", "log-level": "warn", "log-format": "json", "rate-limit-address": "5/s",
-		"api-keys-per-hour": "7", "memory-budget": "2G",
+		"api-keys-per-hour": "7", "memory-budget": "2G", "name": "n1", "zone": "z1", "region": "r1",
+		"cluster-listen": "127.0.0.1:7001", "cluster-advertise": "127.0.0.1:7002",
+		"cluster-ca": "ca", "cluster-cert": "cert", "cluster-key": "key", "cluster-insecure": "true",
+		"discovery": "consul", "peers": "127.0.0.1:7003,127.0.0.1:7004", "found": "true", "roles": "data", "replicas": "5", "replace-after": "1m",
+		"consul-address": "https://127.0.0.1:8501", "consul-token": "t", "consul-service": "s", "consul-datacenter": "d",
+		"consul-ca": "cca", "consul-cert": "ccert", "consul-key": "ckey",
+	}
+	// What some need besides; the environment gives it.
+	clustered := []string{"FOOTFALL_CLUSTER_LISTEN=127.0.0.1:7000"}
+	consul := append(clustered, "FOOTFALL_DISCOVERY=consul")
+	static := append(clustered, "FOOTFALL_DISCOVERY=static", "FOOTFALL_PEERS=127.0.0.1:9")
+	files3 := append(clustered, "FOOTFALL_CLUSTER_CA=a", "FOOTFALL_CLUSTER_CERT=b", "FOOTFALL_CLUSTER_KEY=c")
+	pair := append(consul, "FOOTFALL_CONSUL_CERT=a", "FOOTFALL_CONSUL_KEY=b")
+	needs := map[string][]string{
+		"cluster-advertise": clustered, "cluster-insecure": clustered, "discovery": clustered, "roles": clustered, "replicas": clustered, "replace-after": clustered,
+		"cluster-ca": files3, "cluster-cert": files3, "cluster-key": files3, "peers": static, "found": consul,
+		"consul-address": consul, "consul-token": consul, "consul-service": consul, "consul-datacenter": consul, "consul-ca": consul,
+		"consul-cert": pair, "consul-key": pair,
 	}
 	var want Serve
 	for _, name := range Flags() {
-		if name == "config" {
+		if name == "config" || name == "cluster-via" { // the latter has a test of its own
 			continue
 		}
 		value, ok := values[name]
@@ -79,10 +102,16 @@ func TestEverySettingCanComeFromEverySource(t *testing.T) {
 			t.Errorf("%s has no value in this test", name)
 			continue
 		}
-		before, _ := Load(nil, nil, files(nil))
-		flag, err1 := Load(map[string]string{name: value}, nil, files(nil))
-		env, err2 := Load(nil, []string{Env(name) + "=" + value}, files(nil))
-		file, err3 := Load(map[string]string{"config": "c"}, nil, files(map[string]string{"c": name + ": " + value + "\n"}))
+		need := needs[name]
+		before, err0 := Load(nil, need, files(nil))
+		if err0 != nil {
+			t.Fatal(err0)
+		}
+		flag, err1 := Load(map[string]string{name: value}, need, files(nil))
+		env, err2 := Load(nil, append(slices.Clone(need), Env(name)+"="+value), files(nil))
+		// The environment beats the file.
+		need = slices.DeleteFunc(slices.Clone(need), func(pair string) bool { return strings.HasPrefix(pair, Env(name)+"=") })
+		file, err3 := Load(map[string]string{"config": "c"}, need, files(map[string]string{"c": name + ": " + value + "\n"}))
 		if err := errors.Join(err1, err2, err3); err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -91,13 +120,20 @@ func TestEverySettingCanComeFromEverySource(t *testing.T) {
 			t.Errorf("%s: default %+v\nflag %+v\nenv  %+v\nfile %+v", name, before, flag, env, file)
 		}
 	}
+	delete(values, "cluster-insecure") // contradicts the files
+	delete(values, "peers")            // contradicts Consul
 	all, err := Load(values, nil, files(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
 	want = Serve{Data: "/d", Listen: ":80", TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, GeoIPDB: "g.mmdb",
 		DiskReserve: 1 << 30, PublicURL: "https://stats.example.com", LogLevel: slog.LevelWarn, LogFormat: "json",
-		RateLimitAddress: Rate{5}, APIKeysPerHour: 7, MemoryBudget: 2 << 30}
+		RateLimitAddress: Rate{5}, APIKeysPerHour: 7, MemoryBudget: 2 << 30, Name: "n1",
+		Cluster: Cluster{
+			Listen: "127.0.0.1:7001", Advertise: "127.0.0.1:7002", CA: "ca", Cert: "cert", Key: "key", Discovery: "consul",
+			Consul: Consul{Address: "https://127.0.0.1:8501", Token: "t", Service: "s", Datacenter: "d", CA: "cca", Cert: "ccert", Key: "ckey"},
+			Zone:   "z1", Region: "r1", Data: true, Found: true, Replicas: 5, ReplaceAfter: time.Minute,
+		}}
 	if !reflect.DeepEqual(all, want) {
 		t.Errorf("got  %+v\nwant %+v", all, want)
 	}
@@ -214,6 +250,7 @@ func TestRates(t *testing.T) {
 func FuzzFile(f *testing.F) {
 	f.Add("listen: :80\ntrusted-proxies: [10.0.0.0/8]\n")
 	f.Add("a: &x 1\nb: *x\n")
+	f.Add("cluster-listen: 127.0.0.1:1\npeers: [a:1, b:2]\ndiscovery: static\ncluster-insecure: true\n")
 	f.Add("disk-reserve: 1.5GiB\nrate-limit-address: 5/m\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		got, err := Load(map[string]string{"config": "f"}, nil, files(map[string]string{"f": text}))
@@ -223,6 +260,11 @@ func FuzzFile(f *testing.F) {
 				t.Fatalf("%q: %v is not an error of the file", text, err)
 			}
 			return
+		}
+		c := got.Cluster
+		if c.Replicas%2 != 1 || !c.Edge && !c.Data || !c.Enabled() && (c.Found || c.Discovery != DiscoveryNone || c.TLS()) ||
+			c.Enabled() && !c.TLS() && !c.Insecure && !loopback(c.Listen) {
+			t.Fatalf("%q gives the invalid %+v", text, c)
 		}
 		if got.Data == "" || got.Listen == "" || got.DiskReserve < 0 || got.MemoryBudget < 0 || got.APIKeysPerHour < 0 {
 			t.Fatalf("%q gives the invalid %+v", text, got)

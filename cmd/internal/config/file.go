@@ -11,7 +11,7 @@ import (
 
 // applyFile reads a YAML file whose keys are the flags' names. Values are
 // scalars, or lists where a flag takes a comma list.
-func applyFile(s *Serve, path string, text []byte) error {
+func applyFile(s *Serve, path string, text []byte, places places) error {
 	fail := func(line int, format string, args ...any) error {
 		return &Error{FromFile, fmt.Sprintf("%s line %d: ", path, line) + fmt.Sprintf(format, args...)}
 	}
@@ -60,6 +60,7 @@ func applyFile(s *Serve, path string, text []byte) error {
 		if err != nil {
 			return fail(value.Line, "%s: %v", name, err)
 		}
+		places[name] = place{FromFile, fmt.Sprintf("%s line %d: %s", path, value.Line, name), scalar}
 	}
 	return nil
 }

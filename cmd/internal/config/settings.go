@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // setting is one flag: its name, its default and how its text is understood.
@@ -76,7 +77,102 @@ var settings = []setting{
 		s.MemoryBudget, err = ParseBytes(t)
 		return err
 	}},
+	{name: "name", set: func(s *Serve, t string) error {
+		s.Name = t
+		return checkLabel(t)
+	}},
+	{name: "cluster-listen", set: func(s *Serve, t string) error {
+		s.Cluster.Listen = t
+		if t == "" {
+			return nil
+		}
+		return checkAddress(t)
+	}},
+	{name: "cluster-advertise", set: func(s *Serve, t string) error {
+		s.Cluster.Advertise = t
+		if t == "" {
+			return nil
+		}
+		return checkPeer(t)
+	}},
+	{name: "cluster-ca", set: func(s *Serve, t string) error { s.Cluster.CA = t; return nil }},
+	{name: "cluster-cert", set: func(s *Serve, t string) error { s.Cluster.Cert = t; return nil }},
+	{name: "cluster-key", set: func(s *Serve, t string) error { s.Cluster.Key = t; return nil }},
+	{name: "cluster-insecure", fallback: "false", set: func(s *Serve, t string) (err error) {
+		s.Cluster.Insecure, err = parseSwitch(t)
+		return err
+	}},
+	{name: "cluster-via", set: func(s *Serve, t string) error {
+		s.Cluster.viaFile = t
+		if t != "" && !development {
+			return errors.New("only development builds have it")
+		}
+		return nil
+	}},
+	{name: "discovery", fallback: "none", set: func(s *Serve, t string) error {
+		s.Cluster.Discovery = t
+		switch t {
+		case DiscoveryNone, DiscoveryStatic, DiscoveryConsul:
+			return nil
+		}
+		return fmt.Errorf("%q is none of none, static, consul", t)
+	}},
+	{name: "peers", list: true, set: func(s *Serve, t string) (err error) {
+		s.Cluster.Peers, err = parsePeers(t)
+		return err
+	}},
+	{name: "consul-address", fallback: "127.0.0.1:8500", set: func(s *Serve, t string) error {
+		s.Cluster.Consul.Address = t
+		return checkConsul(t)
+	}},
+	{name: "consul-token", set: func(s *Serve, t string) error { s.Cluster.Consul.Token = t; return nil }},
+	{name: "consul-service", fallback: "footfall", set: func(s *Serve, t string) error {
+		s.Cluster.Consul.Service = t
+		return errors.Join(notEmpty(t), checkLabel(t))
+	}},
+	{name: "consul-ca", set: func(s *Serve, t string) error { s.Cluster.Consul.CA = t; return nil }},
+	{name: "consul-cert", set: func(s *Serve, t string) error { s.Cluster.Consul.Cert = t; return nil }},
+	{name: "consul-key", set: func(s *Serve, t string) error { s.Cluster.Consul.Key = t; return nil }},
+	{name: "consul-datacenter", set: func(s *Serve, t string) error {
+		s.Cluster.Consul.Datacenter = t
+		return checkLabel(t)
+	}},
+	{name: "zone", set: func(s *Serve, t string) error {
+		s.Cluster.Zone = t
+		return checkLabel(t)
+	}},
+	{name: "region", set: func(s *Serve, t string) error {
+		s.Cluster.Region = t
+		return checkLabel(t)
+	}},
+	{name: "roles", fallback: "edge,data", list: true, set: func(s *Serve, t string) (err error) {
+		s.Cluster.Edge, s.Cluster.Data, err = parseRoles(t)
+		return err
+	}},
+	{name: "found", fallback: "false", set: func(s *Serve, t string) (err error) {
+		s.Cluster.Found, err = parseSwitch(t)
+		return err
+	}},
+	{name: "replicas", fallback: "3", set: func(s *Serve, t string) error {
+		switch t {
+		case "1", "3", "5":
+			s.Cluster.Replicas = int(t[0] - '0')
+			return nil
+		}
+		return fmt.Errorf("%q is none of 1, 3, 5: an even number survives no more than the odd one below it", t)
+	}},
+	{name: "replace-after", fallback: "10m", set: func(s *Serve, t string) error {
+		d, err := time.ParseDuration(t)
+		if err != nil || d < replaceAfterMin {
+			return fmt.Errorf("%q is not a time of %v or more, like 10m", t, replaceAfterMin)
+		}
+		s.Cluster.ReplaceAfter = d
+		return nil
+	}},
 }
+
+// replaceAfterMin is more than a node that is well may be silent.
+const replaceAfterMin = 15 * time.Second
 
 func find(name string) *setting {
 	for i := range settings {

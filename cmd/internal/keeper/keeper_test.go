@@ -98,7 +98,7 @@ func (w *town) view(id analytics.SiteID, at string, visitor uint64, page string)
 
 func (h *held) step(t *testing.T, now int64, buf []byte) analytics.Reason {
 	t.Helper()
-	entry.PutHeader(buf, now, 1, 1)
+	entry.PutHeader(buf, now, 1, 0, 1)
 	rd, err := entry.Open(buf)
 	if err != nil {
 		t.Fatal(err)

@@ -261,7 +261,7 @@ func start(t *testing.T) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := Open(cfg, slog.New(slog.DiscardHandler), func(*Node) []door.Route { return nil })
+	n, err := Open(t.Context(), cfg, slog.New(slog.DiscardHandler), func(*Node) []door.Route { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,12 +2,13 @@ package node
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"footfall/analytics"
 	"footfall/analytics/query"
-	"footfall/cluster"
 	"footfall/cluster/rafthost"
+	"footfall/http/door"
 	"footfall/http/readcache"
 	"footfall/persistence"
 )
@@ -26,9 +27,11 @@ func (n *Node) lasting(id analytics.SiteID) bool {
 }
 
 // reach finds the shard of a site and tells whether it has got as far as after.
-func (a asker) reach(id analytics.SiteID, after analytics.Token) (shard uint16, err error) {
-	shard = cluster.ShardOf(id)
-	if after.Shard == shard && after.Index > a.n.host.Applied(rafthost.Group(shard)) {
+func (a asker) reach(ctx context.Context, id analytics.SiteID, after analytics.Token) (shard uint16, err error) {
+	if shard, err = a.shardOf(id); err != nil {
+		return 0, err
+	}
+	if after.Shard == shard && !a.n.reached(ctx, rafthost.Group(shard), after.Index) {
 		return 0, analytics.Errorf(analytics.Unavailable, "token: the state it names is not here yet")
 	}
 	return shard, nil
@@ -38,7 +41,10 @@ func (a asker) reach(id analytics.SiteID, after analytics.Token) (shard uint16, 
 func (a asker) Ask(ctx context.Context, id analytics.SiteID, q *query.Question, after analytics.Token) (*query.Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, askMax)
 	defer cancel()
-	shard, err := a.reach(id, after)
+	shard, err := a.reach(ctx, id, after)
+	if elsewhere(err) {
+		return a.remoteAsk(ctx, err, id, q, after)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +53,7 @@ func (a asker) Ask(ctx context.Context, id analytics.SiteID, q *query.Question, 
 
 // Look lets f look at a state that contains everything up to after.
 func (a asker) Look(ctx context.Context, id analytics.SiteID, after analytics.Token, f func(context.Context, *query.Picture) error) error {
-	shard, err := a.reach(id, after)
+	shard, err := a.reach(ctx, id, after)
 	if err != nil {
 		return err
 	}
@@ -57,7 +63,10 @@ func (a asker) Look(ctx context.Context, id analytics.SiteID, after analytics.To
 // Version numbers the data of [from, to) in a state that contains everything up
 // to after.
 func (a asker) Version(ctx context.Context, id analytics.SiteID, from, to int64, after analytics.Token) (version, index uint64, err error) {
-	shard, err := a.reach(id, after)
+	shard, err := a.reach(ctx, id, after)
+	if elsewhere(err) {
+		return a.remoteVersion(ctx, err, id, from, to, after)
+	}
 	if err != nil {
 		return 0, 0, err
 	}
@@ -72,11 +81,21 @@ func (a asker) Version(ctx context.Context, id analytics.SiteID, from, to int64,
 func (a asker) FirstEvent(id analytics.SiteID) (int64, bool, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), askMax)
 	defer cancel()
-	v, err := a.n.sites.View(ctx, cluster.ShardOf(id), id)
+	shard, err := a.shardOf(id)
+	if err != nil {
+		return 0, false, err
+	}
+	v, err := a.n.sites.View(ctx, shard, id)
 	if err != nil || v.First == 0 {
 		return 0, false, err
 	}
 	return v.First, true, nil
+}
+
+// elsewhere tells whether an error says that another node is to be asked.
+func elsewhere(err error) bool {
+	var e *door.Elsewhere
+	return errors.As(err, &e)
 }
 
 // merchantAsker asks without tokens: a dashboard's own views are not waited for.

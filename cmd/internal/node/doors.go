@@ -3,7 +3,7 @@ package node
 import (
 	"context"
 	"crypto/rand"
-	"os"
+	"net"
 
 	"footfall/analytics"
 	"footfall/analytics/accounts"
@@ -33,10 +33,7 @@ func (n *Node) openDoors(extra func(*Node) []door.Route) error {
 		return err
 	}
 	n.answers = readcache.New(readcache.Options{Source: asker{n}, Metrics: n.set})
-	name, err := os.Hostname()
-	if err != nil {
-		name = "node"
-	}
+	name := n.name()
 	n.merchant = merchant.New(merchant.Options{
 		Accounts:  n.control,
 		Asker:     merchantAsker{n.answers},
@@ -51,7 +48,7 @@ func (n *Node) openDoors(extra func(*Node) []door.Route) error {
 	beacons := beacon.New(beacon.Options{
 		Recorder:   n.router,
 		Directory:  n.control,
-		Salts:      n.salts,
+		Salts:      n.secrets(),
 		Enricher:   n.enrich,
 		Now:        n.clock.Now,
 		Trusted:    n.cfg.TrustedProxies,
@@ -65,6 +62,7 @@ func (n *Node) openDoors(extra func(*Node) []door.Route) error {
 	partners := partner.New(partner.Config{
 		Asker:           n.answers,
 		Looker:          asker{n},
+		Placer:          n.placer(),
 		Directory:       directory{n.control},
 		First:           asker{n},
 		Clock:           n.clock.Now,
@@ -110,11 +108,16 @@ func (n *Node) openDoors(extra func(*Node) []door.Route) error {
 	var routes []door.Route
 	for _, more := range [][]door.Route{beacons.Routes(), script.Routes(tracker.Files()), partners.Routes(), provisions.Routes(),
 		reports.Routes(), n.exports.Routes(), n.merchant.Routes(), shop,
-		operator.New(n, n.set).Routes(), extra(n)} {
+		operator.New(n, n.orders(), n.set).Routes(), extra(n)} {
 		routes = append(routes, more...)
+	}
+	var dial func(context.Context, uint16) (net.Conn, error)
+	if n.clustered() {
+		dial = n.member.Wire().Dial
 	}
 	n.edge, err = edge.New(edge.Options{
 		Routes:   routes,
+		Dial:     dial,
 		Fallback: files.Dashboard,
 		Auth:     merchant.NewAuthenticator(n.control, accounts.HashOf([]byte(token)), n.clock.Now),
 		Trusted:  n.cfg.TrustedProxies,
@@ -143,6 +146,9 @@ func (d directory) Segment(site analytics.SiteID, id uint64) (*analytics.Segment
 type live struct{ n *Node }
 
 func (l live) Subscribe(id analytics.SiteID) (changed <-chan struct{}, index func() uint64, cancel func(), err error) {
+	if err := l.n.here(id, false); err != nil {
+		return nil, nil, nil, err
+	}
 	changed, index, cancel = l.n.sites.Subscribe(id)
 	return changed, index, cancel, nil
 }
@@ -153,6 +159,9 @@ type drops struct{ n *Node }
 func (d drops) Drops(ctx context.Context, id analytics.SiteID) (map[int32]map[analytics.Reason]uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, askMax)
 	defer cancel()
+	if err := d.n.here(id, false); err != nil {
+		return nil, err
+	}
 	return d.n.sites.Drops(ctx, cluster.ShardOf(id), id)
 }
 
@@ -168,6 +177,9 @@ func (n *Node) gauges() {
 	gauge("footfall_log_syncs_total", func() float64 { return float64(n.host.Stats().Syncs) })
 	gauge("footfall_log_entries_total", func() float64 { return float64(n.host.Stats().Entries) })
 	gauge("footfall_log_sync_seconds_total", func() float64 { return n.host.Stats().SyncTime.Seconds() })
+	if n.clustered() {
+		n.clusterGauges()
+	}
 	gauge("footfall_disk_writable", func() float64 {
 		if n.guard.Writable() {
 			return 1

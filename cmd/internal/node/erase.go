@@ -21,6 +21,10 @@ type eraser struct{ n *Node }
 // so that counting goes on in between, and then makes the bytes go: records and
 // log are written anew without them.
 func (e eraser) EraseVisitor(ctx context.Context, s *analytics.Site, name, by string) (visits, events uint64, err error) {
+	// Where the shard is led: another replica may not have all of it yet.
+	if err := e.n.here(s.ID, true); err != nil {
+		return 0, 0, err
+	}
 	shard, id := cluster.ShardOf(s.ID), visitor.Named(&s.Secret, name)
 	days, err := e.n.sites.VisitorDays(ctx, shard, s.ID, id)
 	if err != nil {
@@ -59,6 +63,9 @@ func (n *Node) scrub(ctx context.Context, shard uint16, id analytics.SiteID) err
 type seals struct{ n *Node }
 
 func (s seals) Seals(ctx context.Context, id analytics.SiteID) ([]site.Seal, error) {
+	if err := s.n.here(id, false); err != nil {
+		return nil, err
+	}
 	v, err := s.n.sites.View(ctx, cluster.ShardOf(id), id)
 	if err != nil {
 		return nil, err

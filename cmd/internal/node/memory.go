@@ -47,3 +47,10 @@ func memoryBytes() uint64 {
 	}
 	return total
 }
+
+// spoolBytes is how much of the disk the spool may take: a tenth.
+func (n *Node) spoolBytes() int64 {
+	return max(spoolBytesMin, int64(n.guard.Stats().Total/10))
+}
+
+const spoolBytesMin = 64 << 20

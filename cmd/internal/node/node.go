@@ -7,14 +7,14 @@ package node
 import (
 	"context"
 	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,7 +27,11 @@ import (
 	"footfall/analytics/accounts"
 	"footfall/cluster"
 	"footfall/cluster/control"
+	"footfall/cluster/discovery"
+	"footfall/cluster/member"
+	"footfall/cluster/placement/controller"
 	"footfall/cluster/rafthost"
+	"footfall/cluster/spool"
 	"footfall/cmd/internal/config"
 	"footfall/cmd/internal/local"
 	"footfall/demo"
@@ -51,6 +55,15 @@ const (
 	// logCacheBytes bounds log entries in memory: with one voter nobody reads them
 	// again.
 	logCacheBytes = 16 << 20
+	// sharedLogCacheBytes is the bound where other members read them.
+	sharedLogCacheBytes = 64 << 20
+
+	flushesMax = 1024
+
+	// Most snapshots of a shard are small; a few at a time keep a node busy that
+	// takes its share of a cluster.
+	snapshotsMax           = 8
+	snapshotBytesPerSecond = 16 << 20 // of each
 )
 
 // Node is one running node. Its fields are set by Open and not changed.
@@ -62,7 +75,9 @@ type Node struct {
 
 	guard    *diskguard.Guard
 	store    *pebblestore.Store
-	salts    *saltfile.File
+	salts    *saltfile.File   // of a node alone
+	shared   *saltfile.Shared // of a node in a cluster
+	spool    *spool.Spool
 	host     *rafthost.Host
 	router   *cluster.Router
 	sites    *actors.Sites
@@ -78,6 +93,17 @@ type Node struct {
 	ready    atomic.Bool
 	failed   chan error
 	erase    chan analytics.SiteID
+
+	// Of a node in a cluster.
+	member     *member.Member
+	discovery  discovery.Discovery
+	controller *controller.Controller
+	stopMember func()
+	founder    bool
+	epoch      uint32
+	started    time.Time
+	flushes    chan rafthost.Group // asked for by snapshots
+	replaced   bool                // under accounts: the records of accounts are being replaced
 }
 
 // Clock is the time that views, buckets and salts go by: the machine's, unless
@@ -96,11 +122,12 @@ func (c *Clock) Set(now time.Time) {
 	c.offset.Store(int64(time.Until(now)))
 }
 
-// Open makes a node over its data directory and listens. Nothing is served
-// before Run. extra are routes that a build adds to those of every node.
-func Open(cfg config.Serve, logger *slog.Logger, extra func(*Node) []door.Route) (*Node, error) {
+// Open makes a node over its data directory and listens; one of a cluster waits
+// until it has joined, or ctx ends. Nothing is served before Run. extra are routes that a build adds to those of every node.
+func Open(ctx context.Context, cfg config.Serve, logger *slog.Logger, extra func(*Node) []door.Route) (*Node, error) {
 	n := &Node{cfg: cfg, logger: logger, clock: &Clock{}, set: metrics.NewSet(),
-		failed: make(chan error, 1), erase: make(chan analytics.SiteID, 1024)}
+		failed: make(chan error, 1), erase: make(chan analytics.SiteID, 1024),
+		started: time.Now(), flushes: make(chan rafthost.Group, flushesMax)}
 	ok := false
 	defer func() {
 		if !ok {
@@ -123,7 +150,10 @@ func Open(cfg config.Serve, logger *slog.Logger, extra func(*Node) []door.Route)
 	if n.store, err = pebblestore.Open(filepath.Join(cfg.Data, "store"), pebblestore.Options{Logger: logger}); err != nil {
 		return nil, err
 	}
-	if n.salts, err = saltfile.Open(filepath.Join(cfg.Data, "salts"), rand.Reader); err != nil {
+	if err := n.openMember(ctx); err != nil {
+		return nil, err
+	}
+	if err := n.openSalts(); err != nil {
 		return nil, err
 	}
 	if n.enrich, err = enrich.New(enrich.Options{GeoPath: cfg.GeoIPDB, Logger: logger}); err != nil {
@@ -140,42 +170,104 @@ func Open(cfg config.Serve, logger *slog.Logger, extra func(*Node) []door.Route)
 	return n, nil
 }
 
-// openLog makes the log and both state machines behind it.
-func (n *Node) openLog() error {
-	var edgeID [8]byte
-	if _, err := io.ReadFull(rand.Reader, edgeID[:]); err != nil {
+// openSalts reads the salts.
+func (n *Node) openSalts() (err error) {
+	path := filepath.Join(n.cfg.Data, "salts")
+	if n.clustered() {
+		n.cfg.TrustedProxies = append(slices.Clip(n.cfg.TrustedProxies), netip.PrefixFrom(door.TunnelAddress(), 128))
+		n.shared, err = saltfile.OpenShared(path, rand.Reader)
 		return err
 	}
-	n.sites = actors.New(actors.Config{Store: n.store, Log: shardLog{n}, Shards: cluster.Shards, Logger: n.logger, Clock: n.clock.Now,
-		CacheBytes: cacheBytes(n.cfg.MemoryBudget), BudgetRows: budgetRows,
-		Lasting: func(id analytics.SiteID) bool { return n.lasting(id) }})
-	n.router = cluster.NewRouter(cluster.Config{
-		Sites:    n.sites,
-		Notify:   func(shard uint16) { n.host.Notify(rafthost.Group(shard)) },
-		Writable: n.guard.Writable,
-		Clock:    n.clock.Now,
-		Edge:     binary.LittleEndian.Uint64(edgeID[:]),
-		Logger:   n.logger,
-		Fatal:    n.fail,
-	})
+	n.salts, err = saltfile.Open(path, rand.Reader)
+	return err
+}
+
+// openLog makes the log and both state machines behind it.
+func (n *Node) openLog() error {
 	var err error
-	n.control, err = control.Open(control.Config{
+	if n.spool, err = spool.Open(n.store, n.spoolBytes(), func() int64 { return n.clock.Now().UnixMilli() }); err != nil {
+		return err
+	}
+	if n.epoch, err = n.spool.NextEpoch(); err != nil {
+		return err
+	}
+	controls := control.Config{
 		Store:   n.store,
 		Notify:  func() { n.host.Notify(rafthost.Control) },
 		Fatal:   n.fail,
 		Removed: n.removed,
 		Clock:   n.clock.Now,
 		Logger:  n.logger,
-	})
-	if err != nil {
+	}
+	if n.clustered() {
+		controls.Forward = n.member.Forward
+		controls.Leads = func() bool { return n.host.Leads(rafthost.Control) }
+		controls.Changed = func(k control.Kinds) {
+			if k&(control.Nodes|control.Shards|control.Salts) != 0 {
+				n.member.Changed()
+			}
+		}
+	}
+	if n.control, err = control.Open(controls); err != nil {
 		return err
 	}
-	groups := []rafthost.Group{rafthost.Control}
-	for i := range cluster.Shards {
-		groups = append(groups, rafthost.Group(i))
+	if n.host, err = rafthost.Open(n.hosting()); err != nil {
+		return err
 	}
-	n.host, err = rafthost.Open(rafthost.Config{Store: n.store, Groups: groups, Source: source{n}, Applier: applier{n}, Workers: 1, CacheBytesMax: logCacheBytes, Logger: n.logger, Fatal: n.fail})
-	return err
+	n.sites = actors.New(actors.Config{Store: n.store, Log: shardLog{n}, Shards: cluster.Shards, Logger: n.logger, Clock: n.clock.Now,
+		CacheBytes: cacheBytes(n.cfg.MemoryBudget), BudgetRows: budgetRows, Present: n.stored(),
+		Lasting: func(id analytics.SiteID) bool { return n.lasting(id) }})
+	n.router = cluster.NewRouter(n.routing())
+	return n.openController()
+}
+
+// routing is how views find their way.
+func (n *Node) routing() cluster.Config {
+	c := cluster.Config{
+		Sites:    n.sites,
+		Notify:   func(shard uint16) { n.host.Notify(rafthost.Group(shard)) },
+		Writable: n.guard.Writable,
+		Clock:    n.clock.Now,
+		Edge:     n.store.Ident().Node,
+		Epoch:    n.epoch,
+		Spool:    n.spool,
+		Logger:   n.logger,
+		Fatal:    n.fail,
+	}
+	if n.clustered() {
+		c.Self = n.member.Self
+		c.Local = func(shard uint16) bool { return n.host.Leads(rafthost.Group(shard)) }
+		c.Leader = n.member.Leader
+		c.Alone = n.alone
+		c.Send = n.member.SendBatch
+	}
+	return c
+}
+
+// alone tells whether a shard has no other replica.
+func (n *Node) alone(shard uint16) bool {
+	s, ok := n.control.Placement().Shard(shard)
+	return ok && len(s.Members) == 1
+}
+
+// hosting is how the logs are kept.
+func (n *Node) hosting() rafthost.Config {
+	c := rafthost.Config{Store: n.store, Source: source{n}, Applier: applier{n}, Workers: 1, CacheBytesMax: logCacheBytes,
+		Logger: n.logger, Fatal: n.fail, Led: n.led}
+	if !n.clustered() || n.founder {
+		c.Groups = []rafthost.Group{rafthost.Control}
+		for i := range cluster.Shards {
+			c.Groups = append(c.Groups, rafthost.Group(i))
+		}
+	}
+	if n.clustered() {
+		c.CacheBytesMax = sharedLogCacheBytes
+		c.Transport = n.member.Carrier()
+		c.Unknown = n.member.Unknown
+		c.Flush = n.wantFlush
+		c.SnapshotsMax, c.SnapshotBytesPerSecond = snapshotsMax, snapshotBytesPerSecond
+	}
+	return c
 }
 
 // fail ends the process's service; the first cause is kept.
@@ -213,6 +305,69 @@ func (a applier) Apply(g rafthost.Group, index uint64, data []byte) {
 		return
 	}
 	a.n.router.Apply(uint16(g), index, data)
+}
+
+// Suspend implements rafthost.Suspender.
+func (a applier) Suspend(g rafthost.Group) {
+	if g != rafthost.Control {
+		if a.n.sites != nil { // else the host is being opened, and nothing was read yet
+			a.n.sites.Drop(uint16(g))
+		}
+		return
+	}
+	a.n.accounts.Lock()
+	defer a.n.accounts.Unlock()
+	a.n.replaced = true
+}
+
+// Restore implements rafthost.Restorer.
+func (a applier) Restore(g rafthost.Group, index uint64) error {
+	if g != rafthost.Control {
+		if a.n.sites == nil {
+			return nil
+		}
+		return a.n.sites.Reset(uint16(g), index)
+	}
+	a.n.accounts.Lock()
+	defer a.n.accounts.Unlock()
+	if err := a.n.control.Restore(index); err != nil {
+		return err
+	}
+	a.n.replaced = false
+	return nil
+}
+
+// Remove implements rafthost.Restorer. The control group never leaves a node.
+func (a applier) Remove(g rafthost.Group) {
+	a.Suspend(g)
+}
+
+// wantFlush notes that a snapshot waits for the records of a group.
+func (n *Node) wantFlush(g rafthost.Group) {
+	select {
+	case n.flushes <- g:
+	default: // it is asked for again
+	}
+}
+
+// flushWanted writes the records that snapshots wait for.
+func (n *Node) flushWanted(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case g := <-n.flushes:
+			var err error
+			if g == rafthost.Control {
+				err = n.flushControl()
+			} else {
+				err = n.sites.FlushShard(ctx, uint16(g))
+			}
+			if err != nil && ctx.Err() == nil {
+				n.logger.Error("write records for a snapshot", "group", int(g), "error", err)
+			}
+		}
+	}
 }
 
 // Run serves until ctx ends or a part fails, then stops in order: no new
@@ -262,6 +417,19 @@ func (n *Node) serve(ctx, parts context.Context, run func(string, func(context.C
 	})
 	run("upkeep", n.upkeep)
 	run("keeper", n.keep)
+	if n.clustered() {
+		run("placement", n.controller.Run)
+		run("member", n.member.Follow)
+		run("records for snapshots", n.flushWanted)
+		settling, stop := context.WithCancel(ctx)
+		defer context.AfterFunc(parts, stop)() // the group has the error
+		if err := n.settle(settling); err != nil {
+			if settling.Err() != nil {
+				return nil
+			}
+			return err
+		}
+	}
 	setup, err := n.firstStart(ctx)
 	if err != nil {
 		return err
@@ -271,6 +439,9 @@ func (n *Node) serve(ctx, parts context.Context, run func(string, func(context.C
 		return err
 	}
 	n.ready.Store(true)
+	if n.clustered() {
+		n.enrol(ctx)
+	}
 	started(setup)
 	select {
 	case <-ctx.Done():
@@ -279,6 +450,11 @@ func (n *Node) serve(ctx, parts context.Context, run func(string, func(context.C
 	n.ready.Store(false)
 	drain, cancel := context.WithTimeout(context.Background(), drainMax)
 	defer cancel()
+	if n.clustered() && parts.Err() == nil {
+		if err := errors.Join(n.leave(drain), n.host.HandOver(drain)); err != nil {
+			n.logger.Warn("leave the cluster", "error", err)
+		}
+	}
 	err = errors.Join(n.edge.Shutdown(drain), local.RemoveAddress(n.cfg.Data))
 	if parts.Err() != nil {
 		return err // something failed: what is in the log is safe, write nothing more
@@ -288,6 +464,9 @@ func (n *Node) serve(ctx, parts context.Context, run func(string, func(context.C
 
 // firstStart offers the setup link and makes the demo shop's site.
 func (n *Node) firstStart(ctx context.Context) (setup string, err error) {
+	if n.clustered() && !n.host.Leads(rafthost.Control) {
+		return "", nil // the node that leads offers it
+	}
 	token, err := n.control.SetupToken(ctx)
 	if err != nil || token == "" {
 		return "", err
@@ -334,7 +513,7 @@ func (n *Node) upkeep(ctx context.Context) error {
 			continue
 		case <-tick.C:
 		}
-		if err := n.salts.Sweep(n.clock.Now().UnixMilli()); err != nil {
+		if err := n.sweepSalts(); err != nil {
 			n.logger.Error("sweep salts", "error", err)
 		}
 		if time.Since(last) >= controlEvery || n.host.LogBytes(rafthost.Control) > controlLogBytes {
@@ -346,9 +525,20 @@ func (n *Node) upkeep(ctx context.Context) error {
 	}
 }
 
+// sweepSalts destroys the salts whose time is over.
+func (n *Node) sweepSalts() error {
+	if n.clustered() {
+		return n.shared.Sweep(n.clock.Now().UnixMilli())
+	}
+	return n.salts.Sweep(n.clock.Now().UnixMilli())
+}
+
 func (n *Node) flushControl() error {
 	n.accounts.Lock()
 	defer n.accounts.Unlock()
+	if n.replaced {
+		return nil
+	}
 	b := n.store.NewBatch()
 	index, err := n.control.Flush(b)
 	if err != nil {
@@ -365,6 +555,9 @@ func (n *Node) flushControl() error {
 
 // release closes what is open; parts are not running any more.
 func (n *Node) release() {
+	if n.stopMember != nil {
+		n.stopMember()
+	}
 	if n.listener != nil {
 		_ = n.listener.Close()
 	}
@@ -398,6 +591,9 @@ func (n *Node) Ready() (bool, map[string]string) {
 	if q := n.sites.Quarantined(); q > 0 {
 		why["sites"] = fmt.Sprintf("%d quarantined", q)
 	}
+	if n.clustered() {
+		n.standing().explain(why)
+	}
 	return n.ready.Load() && n.guard.Writable(), why
 }
 
@@ -408,7 +604,12 @@ func (n *Node) Routes() []door.Route { return n.edge.Routes() }
 func (n *Node) Clock() *Clock { return n.clock }
 
 // RotateSalts makes a new salt the one in force, as midnight does.
-func (n *Node) RotateSalts() error { return n.salts.Rotate(n.clock.Now().UnixMilli()) }
+func (n *Node) RotateSalts() error {
+	if n.clustered() {
+		return analytics.Errorf(analytics.Conflict, "salts: those of a cluster turn by themselves")
+	}
+	return n.salts.Rotate(n.clock.Now().UnixMilli())
+}
 
 // Flush writes the records of sites and accounts now and lets idle sites leave
 // memory, as the flush cycle does by itself.

@@ -1,8 +1,0 @@
-//go:build !linux
-
-package testnode
-
-import "syscall"
-
-// withParent: nothing of the kind here.
-func withParent() *syscall.SysProcAttr { return nil }
