@@ -8,6 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"footfall/analytics"
+	"footfall/analytics/entry"
 	"footfall/analytics/site"
 	"footfall/persistence"
 )
@@ -183,6 +184,9 @@ func (a *siteActor) apply(msg *apply) error {
 		out = a.reasons
 	}
 	a.machine.Step(msg.index, msg.now, msg.items, out)
+	if len(msg.items) == 1 && msg.items[0].Command == entry.Erase && a.sites.cfg.Erased != nil {
+		a.sites.cfg.Erased(a.shard, a.id, msg.index)
+	}
 	for i, p := range msg.at {
 		msg.round.reasons[p] = out[i]
 	}

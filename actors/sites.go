@@ -53,7 +53,11 @@ type Config struct {
 	// Present tells which shards are kept here when New is called; nil: all. Those
 	// that come later are told by Reset or Add.
 	Present func(shard uint16) bool
-	Clock   func() time.Time
+	// Erased is told of each Erase that was applied, at a log index, again after a
+	// restart that replays it: what it took away is still in older records and in
+	// the log. It must not block; nil: nobody wants to know.
+	Erased func(shard uint16, site analytics.SiteID, index uint64)
+	Clock  func() time.Time
 }
 
 // unappliedBytesMax bounds the entries that wait in mailboxes: a replay reads

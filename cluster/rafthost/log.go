@@ -35,6 +35,7 @@ type groupLog struct {
 
 	alone  atomic.Bool   // no other member will ask for entries
 	needed atomic.Uint64 // entries above it may be asked for by a member
+	purge  atomic.Uint64 // entries up to it go as soon as records hold them
 
 	// tail is the last entry on disk or in the round being written; the worker's.
 	tail uint64

@@ -500,6 +500,50 @@ func TestLaggardsAreServedFromTheLogWithinBounds(t *testing.T) {
 	})
 }
 
+func TestWhatIsPurgedGoesAlthoughAMemberIsAway(t *testing.T) {
+	s := newSimulation(t, 12, 0)
+	s.cfg = func(c *rafthost.Config) { c.RetainGroupBytesMax, c.RetainBytesMax = 1<<20, 1<<20 }
+	for id := uint16(1); id <= 3; id++ {
+		if id == 1 {
+			s.node(id, 0)
+		} else {
+			s.node(id)
+		}
+	}
+	s.settle(0)
+	s.join(0, 2, 3)
+	s.settle(0)
+	l := s.leader(0)
+	var away *simNode
+	for _, id := range s.ids() {
+		if id != l.id {
+			away = s.nodes[id]
+		}
+	}
+	away.crash()
+	s.propose(0)
+	s.run(20)
+	l.flush(0)
+	secret := l.host.Applied(0)
+	if st := l.host.Status(0); st.Truncated >= secret {
+		t.Fatalf("nothing is kept for the member that is away: %+v", st)
+	}
+	l.host.Purge(0, secret)
+	l.host.Purge(0, 1) // an earlier one takes nothing back
+	s.propose(0)
+	s.run(20)
+	l.flush(0)
+	if st := l.host.Status(0); st.Truncated < secret || st.Truncated >= st.Persisted {
+		t.Errorf("the log begins after %d, want between %d and %d", st.Truncated, secret, st.Persisted-1)
+	}
+	restored := s.restored
+	away.reopen()
+	s.settle(0)
+	if s.restored == restored {
+		t.Error("the member that was away got no snapshot")
+	}
+}
+
 func TestStalenessTellsHowFarBehindAMemberMayBe(t *testing.T) {
 	s := trio(t, 11, 0)
 	s.settle(0)

@@ -74,10 +74,25 @@ func (l *groupLog) cutLine(index uint64) uint64 {
 			}
 		}
 	}
+	cut = max(cut, min(index, l.purge.Load()))
 	for held := range l.holds {
 		cut = min(cut, held)
 	}
 	return max(cut, l.begin.index)
+}
+
+// Purge has the entries of g up to index go with the next writing of records that
+// holds them, although members that are behind may still want them: those get a
+// snapshot. It is for what must not be kept, such as a visitor that was erased.
+func (h *Host) Purge(g Group, index uint64) {
+	if gr := h.find(g); gr != nil {
+		for {
+			old := gr.log.purge.Load()
+			if index <= old || gr.log.purge.CompareAndSwap(old, index) {
+				return
+			}
+		}
+	}
 }
 
 // truncated forgets what persist with the same index removed.

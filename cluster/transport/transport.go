@@ -107,13 +107,13 @@ type Config struct {
 	// direction, after all other checks: a removed one, or one whose ident is not
 	// that of its number, is refused with the error's text. Nodes that join have
 	// number 0.
-	Admit  func(Peer) error
+	Admit func(Peer) error
 	// Expelled is told that a node of this cluster refuses this one because it was
 	// removed; nil: nobody is. It must not block, and may be called again and again.
 	Expelled func(by Node)
-	Logger *slog.Logger     // default: discard
-	Clock  func() time.Time // default time.Now
-	Random func() uint64    // default math/rand/v2.Uint64; spreads reconnections
+	Logger   *slog.Logger     // default: discard
+	Clock    func() time.Time // default time.Now
+	Random   func() uint64    // default math/rand/v2.Uint64; spreads reconnections
 
 	// Versions is what this node speaks; default: all this code knows. For tests
 	// of nodes of different age.

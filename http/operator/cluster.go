@@ -33,9 +33,6 @@ const (
 )
 
 func (d *Door) clusterRoutes() []door.Route {
-	if d.cluster == nil {
-		return nil
-	}
 	return []door.Route{
 		{Method: "GET", Path: "/v1/cluster", Need: door.Operator, Handler: d.clusterStatus},
 		{Method: "POST", Path: "/v1/cluster/nodes/{node}/drain", Need: door.Operator, Handler: d.order((Cluster).Drain)},
@@ -46,7 +43,13 @@ func (d *Door) clusterRoutes() []door.Route {
 	}
 }
 
+// errAlone answers what can only be asked of a cluster.
+var errAlone = &analytics.Error{Code: analytics.NotFound, Text: "cluster: this node is alone"}
+
 func (d *Door) clusterStatus(ctx *fasthttp.RequestCtx, _ accounts.Identity) error {
+	if d.cluster == nil {
+		return errAlone
+	}
 	within, cancel := context.WithTimeout(context.Background(), orderTimeout)
 	defer cancel()
 	s, err := d.cluster.Status(within)
@@ -69,6 +72,9 @@ func nodeOf(ctx *fasthttp.RequestCtx) (uint16, error) {
 
 func (d *Door) order(do func(Cluster, context.Context, uint16) error) door.Handler {
 	return func(ctx *fasthttp.RequestCtx, _ accounts.Identity) error {
+		if d.cluster == nil {
+			return errAlone
+		}
 		node, err := nodeOf(ctx)
 		if err != nil {
 			return err
@@ -89,6 +95,9 @@ func (d *Door) remove(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
 }
 
 func (d *Door) move(ctx *fasthttp.RequestCtx, _ accounts.Identity) error {
+	if d.cluster == nil {
+		return errAlone
+	}
 	var in struct {
 		Shard *uint16 `json:"shard"`
 		From  uint16  `json:"from"`
@@ -113,6 +122,9 @@ func (d *Door) move(ctx *fasthttp.RequestCtx, _ accounts.Identity) error {
 }
 
 func (d *Door) verify(ctx *fasthttp.RequestCtx, _ accounts.Identity) error {
+	if d.cluster == nil {
+		return errAlone
+	}
 	within, stop := door.Watch(ctx, context.Background())
 	defer stop()
 	within, cancel := context.WithTimeout(within, verifyTimeout)

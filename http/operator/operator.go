@@ -28,7 +28,7 @@ type Door struct {
 }
 
 // New makes the door; /metrics shows sets and the figures of the process. cluster
-// is nil on a node alone, which then has no routes for it.
+// is nil on a node alone, whose routes for it answer NotFound.
 func New(status Status, cluster Cluster, sets ...*metrics.Set) *Door {
 	return &Door{status: status, cluster: cluster, sets: sets}
 }

@@ -1,12 +1,15 @@
 package operator
 
 import (
+	"context"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/VictoriaMetrics/metrics"
 	"github.com/valyala/fasthttp"
 
+	"footfall/analytics"
 	"footfall/analytics/accounts"
 	"footfall/http/door"
 )
@@ -70,14 +73,85 @@ func TestMetricsShowTheSetsAndTheProcess(t *testing.T) {
 	}
 }
 
-func TestOnlyMetricsNeedTheOperator(t *testing.T) {
+func TestWhatIsTheOperatorsNeedsTheOperator(t *testing.T) {
 	for _, r := range New(&status{}, nil).Routes() {
 		want := door.Public
-		if r.Path == "/metrics" {
+		if r.Path == "/metrics" || strings.HasPrefix(r.Path, "/v1/cluster") {
 			want = door.Operator
 		}
-		if r.Need != want || r.Method != "GET" {
+		if r.Need != want {
 			t.Errorf("%s %s needs %d", r.Method, r.Path, r.Need)
+		}
+	}
+}
+
+// cluster notes what it is told to do.
+type cluster struct{ told []string }
+
+func (c *cluster) Status(context.Context) (any, error) { return map[string]int{"nodes": 3}, nil }
+func (c *cluster) Verify(context.Context) (any, error) { return map[string]int{"equal": 256}, nil }
+func (c *cluster) Drain(_ context.Context, n uint16) error {
+	c.told = append(c.told, fmt.Sprintf("drain %d", n))
+	return nil
+}
+func (c *cluster) Undrain(_ context.Context, n uint16) error {
+	c.told = append(c.told, fmt.Sprintf("undrain %d", n))
+	return nil
+}
+func (c *cluster) Remove(_ context.Context, n uint16, force bool) error {
+	c.told = append(c.told, fmt.Sprintf("remove %d %t", n, force))
+	return nil
+}
+func (c *cluster) Move(_ context.Context, shard, from, to uint16) error {
+	c.told = append(c.told, fmt.Sprintf("move %d %d %d", shard, from, to))
+	return nil
+}
+
+func TestOrdersReachTheCluster(t *testing.T) {
+	c := &cluster{}
+	ask := func(d *Door, path, node, query, body string) error {
+		for _, r := range d.Routes() {
+			if r.Path != path {
+				continue
+			}
+			var ctx fasthttp.RequestCtx
+			ctx.SetUserValue("node", node)
+			ctx.Request.SetRequestURI("/?" + query)
+			ctx.Request.SetBodyString(body)
+			return r.Handler(&ctx, accounts.Identity{Operator: true})
+		}
+		return fmt.Errorf("no route %s", path)
+	}
+	d := New(&status{}, c)
+	for _, x := range []struct{ path, node, query, body, told, fault string }{
+		{path: "/v1/cluster/nodes/{node}/drain", node: "2", told: "drain 2"},
+		{path: "/v1/cluster/nodes/{node}/undrain", node: "65535", told: "undrain 65535"},
+		{path: "/v1/cluster/nodes/{node}/remove", node: "3", told: "remove 3 false"},
+		{path: "/v1/cluster/nodes/{node}/remove", node: "3", query: "force=true", told: "remove 3 true"},
+		{path: "/v1/cluster/move", body: `{"shard":0,"from":1,"to":2}`, told: "move 0 1 2"},
+		{path: "/v1/cluster/nodes/{node}/drain", node: "0", fault: "node:"},
+		{path: "/v1/cluster/nodes/{node}/remove", node: "65536", fault: "node:"},
+		{path: "/v1/cluster/move", body: `{"from":1,"to":2}`, fault: "shard:"},
+		{path: "/v1/cluster/move", body: `{"shard":1,"from":1}`, fault: "from, to:"},
+		{path: "/v1/cluster/move", body: `{"shard":"x"}`, fault: "body:"},
+	} {
+		c.told = nil
+		err := ask(d, x.path, x.node, x.query, x.body)
+		switch {
+		case x.fault != "":
+			if analytics.CodeOf(err) != analytics.Invalid || !strings.HasPrefix(err.Error(), x.fault) || c.told != nil {
+				t.Errorf("%s %s %s: %v, told %q; want an error of %s", x.path, x.node, x.body, err, c.told, x.fault)
+			}
+		case err != nil || len(c.told) != 1 || c.told[0] != x.told:
+			t.Errorf("%s %s %s: %v, told %q; want %q", x.path, x.node, x.body, err, c.told, x.told)
+		}
+		if err := ask(New(&status{}, nil), x.path, x.node, x.query, x.body); analytics.CodeOf(err) != analytics.NotFound {
+			t.Errorf("%s on a node alone: %v", x.path, err)
+		}
+	}
+	for path, want := range map[string]string{"/v1/cluster": `{"nodes":3}`, "/v1/cluster/verify": `{"equal":256}`} {
+		if code, body := get(t, d, path); code != 200 || body != want {
+			t.Errorf("%s: %d %s", path, code, body)
 		}
 	}
 }

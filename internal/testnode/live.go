@@ -110,3 +110,20 @@ func (s *Stream) Next(what string, ok func(Change) bool) Change {
 		}
 	}
 }
+
+// Ended waits until the stream has ended, as it does when its node stops.
+func (s *Stream) Ended() {
+	s.t.Helper()
+	deadline := time.NewTimer(callMax)
+	defer deadline.Stop()
+	for {
+		select {
+		case _, open := <-s.changes:
+			if !open {
+				return
+			}
+		case <-deadline.C:
+			s.t.Fatalf("the live stream is still open after %v", callMax)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"strconv"
@@ -130,6 +131,13 @@ POST    /v1/sites/{site}/erase           401 403 200 200 404 403 403 403 200 403
 GET     /healthz                         200 200 200 200 200 200 200 200 200 200
 GET     /readyz                          200 200 200 200 200 200 200 200 200 200
 GET     /metrics                         401 403 403 403 403 403 403 403 200 403
+
+GET     /v1/cluster                      401 403 403 403 403 403 403 403 200 403
+POST    /v1/cluster/verify               401 403 403 403 403 403 403 403 200 403
+POST    /v1/cluster/move                 401 403 403 403 403 403 403 403 409 403
+POST    /v1/cluster/nodes/{node}/drain   401 403 403 403 403 403 403 403 409 403
+POST    /v1/cluster/nodes/{node}/undrain 401 403 403 403 403 403 403 403 409 403
+POST    /v1/cluster/nodes/{node}/remove  401 403 403 403 403 403 403 403 409 403
 GET     /api/health                      200 200 200 200 200 200 200 200 200 200
 GET     /api/system/health/live          200 200 200 200 200 200 200 200 200 200
 GET     /api/system/health/ready         200 200 200 200 200 200 200 200 200 200
@@ -163,7 +171,7 @@ func accessTable(t *testing.T) map[string]map[merchant.Caller]int {
 // route of a whole node as every caller. A new route fails it until somebody
 // has decided who may use it.
 func TestEveryRouteAnswersEveryCallerAsTheTableSays(t *testing.T) {
-	n := start(t)
+	n := startClustered(t)
 	w := n.people()
 	rows := accessTable(t)
 	for _, theirs := range merchant.AccessTable() { // the door's own table says the same
@@ -257,7 +265,20 @@ type running struct {
 // start opens a node on an empty directory and runs it until the test ends.
 func start(t *testing.T) *running {
 	t.Helper()
-	cfg, err := config.Load(map[string]string{"data": t.TempDir(), "listen": "127.0.0.1:0", "rate-limit-address": "0"}, nil, os.ReadFile)
+	return startWith(t, nil)
+}
+
+// startClustered does it with the first node of a cluster.
+func startClustered(t *testing.T) *running {
+	t.Helper()
+	return startWith(t, map[string]string{"cluster-listen": "127.0.0.1:0"})
+}
+
+func startWith(t *testing.T, more map[string]string) *running {
+	t.Helper()
+	flags := map[string]string{"data": t.TempDir(), "listen": "127.0.0.1:0", "rate-limit-address": "0"}
+	maps.Copy(flags, more)
+	cfg, err := config.Load(flags, nil, os.ReadFile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -394,11 +415,13 @@ func (w *world) good(t *testing.T, r door.Route, caller merchant.Caller) (method
 	if query, ok := map[string]string{"page": "page=/", "export/query": "metrics=visitors&date_range=7d", "export/events": "date_range=7d"}[strings.TrimPrefix(path, "/v1/sites/{site}/")]; ok && r.Method == "GET" {
 		path += "?" + query
 	}
-	path = strings.NewReplacer("{site}", site, "{token}", "nonsense", "{name}", "script.js", "{id}", id, "{property}", sited, "{email}", sited).Replace(path)
+	path = strings.NewReplacer("{site}", site, "{token}", "nonsense", "{node}", "1", "{name}", "script.js", "{id}", id, "{property}", sited, "{email}", sited).Replace(path)
 	body = map[string]string{
-		"POST /api/event":      `{"n":"pageview","u":"https://` + site + `/","d":"` + site + `"}`,
-		"POST /v1/events":      `{"site":"` + site + `","url":"https://` + site + `/","visitor":"v"}`,
-		"POST /api/v2/query":   `{"site_id":"` + site + `","metrics":["visitors"],"date_range":"7d"}`,
+		"POST /api/event":       `{"n":"pageview","u":"https://` + site + `/","d":"` + site + `"}`,
+		"POST /v1/events":       `{"site":"` + site + `","url":"https://` + site + `/","visitor":"v"}`,
+		"POST /api/v2/query":    `{"site_id":"` + site + `","metrics":["visitors"],"date_range":"7d"}`,
+		"POST /v1/cluster/move": `{"shard":0,"from":1,"to":1}`,
+
 		"POST /v1/setup":       `{"token":"nonsense","email":"a@b.cc","name":"A","password":"` + password + `"}`,
 		"POST /v1/session":     `{"email":"` + w.user[merchant.Viewer].Email + `","password":"` + password + `"}`,
 		"PUT /v1/password":     `{"current":"` + password + `","password":"another fine sentence"}`,

@@ -259,11 +259,11 @@ func (n *Node) led(g rafthost.Group, leader uint64, self bool) {
 }
 
 // settle takes part in the cluster: it returns when this node knows the sites and
-// may tell visitors apart.
-func (n *Node) settle(ctx context.Context) error {
+// may tell visitors apart, or when ctx ends or its parts do.
+func (n *Node) settle(ctx, parts context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && parts.Err() == nil {
 		if n.founder && n.host.Leads(rafthost.Control) {
 			within, cancel := context.WithTimeout(ctx, registerMax)
 			err := n.member.Found(within, cluster.Shards, n.cfg.Cluster.Replicas)
@@ -282,10 +282,11 @@ func (n *Node) settle(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
+		case <-parts.Done():
 		case <-tick.C:
 		}
 	}
-	return ctx.Err()
+	return errors.Join(ctx.Err(), parts.Err())
 }
 
 // enrol makes the node known to others until ctx ends.

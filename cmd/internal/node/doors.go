@@ -32,7 +32,7 @@ func (n *Node) openDoors(extra func(*Node) []door.Route) error {
 	if err != nil {
 		return err
 	}
-	n.answers = readcache.New(readcache.Options{Source: asker{n}, Metrics: n.set})
+	n.answers = readcache.New(plant(n, readcache.Options{Source: asker{n}, Metrics: n.set}))
 	name := n.name()
 	n.merchant = merchant.New(merchant.Options{
 		Accounts:  n.control,
@@ -45,7 +45,7 @@ func (n *Node) openDoors(extra func(*Node) []door.Route) error {
 		Trusted:   n.cfg.TrustedProxies,
 		PublicURL: n.cfg.PublicURL,
 	})
-	beacons := beacon.New(beacon.Options{
+	beacons := beacon.New(plant(n, beacon.Options{
 		Recorder:   n.router,
 		Directory:  n.control,
 		Salts:      n.secrets(),
@@ -54,7 +54,7 @@ func (n *Node) openDoors(extra func(*Node) []door.Route) error {
 		Trusted:    n.cfg.TrustedProxies,
 		Metrics:    n.set,
 		PerAddress: n.cfg.RateLimitAddress.WholePerSecond(),
-	})
+	}))
 	perHour := n.cfg.APIKeysPerHour
 	if perHour == 0 {
 		perHour = -1 // the door's word for no limit

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"footfall/analytics"
 	"footfall/analytics/entry"
@@ -47,6 +48,56 @@ func (e eraser) EraseVisitor(ctx context.Context, s *analytics.Site, name, by st
 		return visits, events, fmt.Errorf("erase a visitor of site %d from the disk: %w", s.ID, err)
 	}
 	return visits, events, nil
+}
+
+// erased notes that what a visitor left on this node's disk is to go. In a
+// cluster every node does that for its own replicas.
+func (n *Node) erased(shard uint16, id analytics.SiteID, index uint64) {
+	n.host.Purge(rafthost.Group(shard), index)
+	if !n.clustered() {
+		return // whoever asked for it waits until it is done
+	}
+	select {
+	case n.scrubs <- place{shard, id}:
+	default:
+		n.logger.Warn("too many visitors erased at once: their bytes go with later flushes", "site", uint64(id))
+	}
+}
+
+// place names a site and its shard.
+type place struct {
+	shard uint16
+	site  analytics.SiteID
+}
+
+// scrubRest lets the days of one visitor, which are erased one after the other,
+// be scrubbed together.
+const scrubRest = time.Second
+
+// scrubErased makes the bytes of erased visitors go until ctx ends.
+func (n *Node) scrubErased(ctx context.Context) error {
+	for {
+		wanted := map[place]bool{}
+		select {
+		case <-ctx.Done():
+			return nil
+		case p := <-n.scrubs:
+			wanted[p] = true
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(scrubRest):
+		}
+		for len(n.scrubs) > 0 {
+			wanted[<-n.scrubs] = true
+		}
+		for p := range wanted {
+			if err := n.scrub(ctx, p.shard, p.site); err != nil && ctx.Err() == nil {
+				n.logger.Error("erase a visitor from the disk", "site", uint64(p.site), "error", err)
+			}
+		}
+	}
 }
 
 // scrub makes what was removed from a site go from the disk.

@@ -102,6 +102,7 @@ type Node struct {
 	founder    bool
 	epoch      uint32
 	started    time.Time
+	scrubs     chan place          // of visitors that were erased
 	flushes    chan rafthost.Group // asked for by snapshots
 	replaced   bool                // under accounts: the records of accounts are being replaced
 }
@@ -127,7 +128,7 @@ func (c *Clock) Set(now time.Time) {
 func Open(ctx context.Context, cfg config.Serve, logger *slog.Logger, extra func(*Node) []door.Route) (*Node, error) {
 	n := &Node{cfg: cfg, logger: logger, clock: &Clock{}, set: metrics.NewSet(),
 		failed: make(chan error, 1), erase: make(chan analytics.SiteID, 1024),
-		started: time.Now(), flushes: make(chan rafthost.Group, flushesMax)}
+		started: time.Now(), flushes: make(chan rafthost.Group, flushesMax), scrubs: make(chan place, flushesMax)}
 	ok := false
 	defer func() {
 		if !ok {
@@ -211,13 +212,13 @@ func (n *Node) openLog() error {
 	if n.control, err = control.Open(controls); err != nil {
 		return err
 	}
-	if n.host, err = rafthost.Open(n.hosting()); err != nil {
+	if n.host, err = rafthost.Open(plant(n, n.hosting())); err != nil {
 		return err
 	}
-	n.sites = actors.New(actors.Config{Store: n.store, Log: shardLog{n}, Shards: cluster.Shards, Logger: n.logger, Clock: n.clock.Now,
-		CacheBytes: cacheBytes(n.cfg.MemoryBudget), BudgetRows: budgetRows, Present: n.stored(),
-		Lasting: func(id analytics.SiteID) bool { return n.lasting(id) }})
-	n.router = cluster.NewRouter(n.routing())
+	n.sites = actors.New(plant(n, actors.Config{Store: n.store, Log: shardLog{n}, Shards: cluster.Shards, Logger: n.logger, Clock: n.clock.Now,
+		CacheBytes: cacheBytes(n.cfg.MemoryBudget), BudgetRows: budgetRows, Present: n.stored(), Erased: n.erased,
+		Lasting: func(id analytics.SiteID) bool { return n.lasting(id) }}))
+	n.router = cluster.NewRouter(plant(n, n.routing()))
 	return n.openController()
 }
 
@@ -421,10 +422,9 @@ func (n *Node) serve(ctx, parts context.Context, run func(string, func(context.C
 		run("placement", n.controller.Run)
 		run("member", n.member.Follow)
 		run("records for snapshots", n.flushWanted)
-		settling, stop := context.WithCancel(ctx)
-		defer context.AfterFunc(parts, stop)() // the group has the error
-		if err := n.settle(settling); err != nil {
-			if settling.Err() != nil {
+		run("erasing", n.scrubErased)
+		if err := n.settle(ctx, parts); err != nil {
+			if ctx.Err() != nil || parts.Err() != nil { // then the group has the error
 				return nil
 			}
 			return err
@@ -582,10 +582,11 @@ func (n *Node) release() {
 // Ready tells whether the node takes requests, and if not, why.
 func (n *Node) Ready() (bool, map[string]string) {
 	why := map[string]string{}
-	if !n.ready.Load() {
+	ready, writable := n.ready.Load(), n.guard.Writable()
+	if !ready {
 		why["node"] = "starting or stopping"
 	}
-	if !n.guard.Writable() {
+	if !writable {
 		why["disk"] = "nearly full: views are refused"
 	}
 	if q := n.sites.Quarantined(); q > 0 {
@@ -594,7 +595,7 @@ func (n *Node) Ready() (bool, map[string]string) {
 	if n.clustered() {
 		n.standing().explain(why)
 	}
-	return n.ready.Load() && n.guard.Writable(), why
+	return ready && writable, why
 }
 
 // Routes lists every route that the node serves.

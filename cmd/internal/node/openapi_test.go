@@ -42,7 +42,7 @@ func undescribed(r door.Route) bool {
 // whole node and holds it and the answer against openapi.yaml, for whoever may
 // and for somebody who may not.
 func TestEveryRouteIsAsTheDocumentSays(t *testing.T) {
-	n := start(t)
+	n := startClustered(t)
 	w := n.people()
 	router := w.described(t)
 	for _, r := range n.Routes() {
