@@ -100,6 +100,22 @@ peers:
 	rm -f bin/peers
 	-cd bench/peers && CGO_ENABLED=1 $(GO) test . && CGO_ENABLED=1 $(GO) build -o ../../bin/peers .
 
+.PHONY: chaos
+chaos: build build-dev tools ## A cluster under fire for MINUTES (10) at RATE views/s (2000); SEED repeats a schedule
+	sh internal/ci/chaos.sh run
+
+.PHONY: chaos-selftest
+chaos-selftest: build build-dev tools ## Show that planted bugs are found, and how soon
+	sh internal/ci/chaos.sh selftest
+
+.PHONY: simulate
+simulate: $(DIST) ## Simulate clusters: SEEDS (1000) from SEED (1) of SIZE nodes x shards (3x8)
+	SIMULATE_SEEDS=$${SEEDS:-1000} SIMULATE_SEED=$${SEED:-1} SIMULATE_SIZE=$${SIZE:-3x8} $(GO) test ./internal/simulate -run '^TestLong$$' -v -count 1 -timeout 24h
+
+.PHONY: bench-cluster
+bench-cluster: build build-dev tools ## Measure failover, idle and replicated cost of three nodes
+	$(GO) run ./bench/cmd/cluster --binary bin/footfall --out bench/results/cluster.md
+
 .PHONY: fuzz
 fuzz: $(DIST) ## Fuzz every parser for FUZZTIME (30s) each
 	sh internal/ci/fuzz.sh $${FUZZTIME:-30s}
