@@ -102,15 +102,19 @@ peers:
 
 .PHONY: chaos
 chaos: build build-dev tools ## A cluster under fire for MINUTES (10) at RATE views/s (2000); SEED repeats a schedule
-	sh internal/ci/chaos.sh run
+	$(if $(filter file,$(origin SEED)),,SEED=$(SEED)) sh internal/ci/chaos.sh run
 
 .PHONY: chaos-selftest
 chaos-selftest: build build-dev tools ## Show that planted bugs are found, and how soon
 	sh internal/ci/chaos.sh selftest
 
+SEEDS ?= 1000
+SEED ?= 1
+SIZE ?= 3x8
+
 .PHONY: simulate
-simulate: $(DIST) ## Simulate clusters: SEEDS (1000) from SEED (1) of SIZE nodes x shards (3x8)
-	SIMULATE_SEEDS=$${SEEDS:-1000} SIMULATE_SEED=$${SEED:-1} SIMULATE_SIZE=$${SIZE:-3x8} $(GO) test ./internal/simulate -run '^TestLong$$' -v -count 1 -timeout 24h
+simulate: $(DIST) ## Simulate SEEDS (1000) clusters from SEED (1) on, of SIZE nodes x shards (3x8)
+	$(GO) test -count=1 -timeout 0 -v -run '^TestSeeds$$' ./internal/simulate -args -seeds $(SEEDS) -seed $(SEED) -size $(SIZE)
 
 .PHONY: bench-cluster
 bench-cluster: build build-dev tools ## Measure failover, idle and replicated cost of three nodes

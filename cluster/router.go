@@ -125,11 +125,10 @@ type shard struct {
 	epoch    uint32 // of the last number given
 	sequence uint64 // the last number given
 	acked    uint64 // last sequence acknowledged, of flight's epoch
-	ackedAt  uint64 // its log index
-	// ackedEpoch is the epoch that acked is of, stale how many answers in a row
-	// contradicted it.
+	ackedAt  uint64 // its log index; 0: acknowledged before this process began
+	// ackedEpoch is the epoch that acked is of.
 	ackedEpoch uint32
-	stale      int
+	warned     time.Time // of a shard that expects what was acknowledged
 	drops      map[dropKey]uint64
 
 	turn    uint64    // rises whenever what was handed out is handed out again

@@ -15,7 +15,7 @@ const (
 	pauseLong   = 100 * time.Millisecond
 	resendAfter = 5 * time.Second
 	resendLocal = 10 * time.Second
-	staleMax    = 16 // answers in a row that contradict what was acknowledged
+	warnEvery   = time.Minute
 )
 
 // signal wakes a goroutine that takes from ch; one signal is enough.
@@ -209,7 +209,7 @@ func (r *Router) answered(n, node uint16, epoch uint32, sequence, turn uint64, r
 		// Handed out again since: this answer is of no more use.
 	case rp.Verdict == Gap:
 		r.counts.gaps.Add(1)
-		r.gapLocked(sh, i, rp)
+		r.gapLocked(n, sh, i, rp)
 	case rp.Verdict == NotLeader:
 		r.rewindLocked(sh, 0)
 		old := sh.hint
@@ -235,10 +235,9 @@ func (r *Router) answered(n, node uint16, epoch uint32, sequence, turn uint64, r
 // acknowledged before the refused one left is a contradiction: either the answer
 // is about an older copy of the batch, decided on before that acknowledgement,
 // or the shard has forgotten this stream.
-func (r *Router) gapLocked(sh *shard, i int, rp Reply) {
+func (r *Router) gapLocked(n uint16, sh *shard, i int, rp Reply) {
 	rd := sh.flight[i]
 	if rp.Expected > rd.after {
-		sh.stale = 0
 		from := 0
 		for from < i && sh.flight[from].sequence < rp.Expected {
 			from++
@@ -246,13 +245,22 @@ func (r *Router) gapLocked(sh *shard, i int, rp Reply) {
 		r.rewindLocked(sh, from)
 		return
 	}
-	if sh.stale++; rp.Index > sh.ackedAt || sh.stale >= staleMax {
-		sh.stale, sh.broken, sh.stalled = 0, true, true
+	// Only an acknowledgement that this process has seen proves anything: what was
+	// acknowledged before it began can have been refused before that, and the log
+	// may tell so only now.
+	if sh.ackedAt > 0 && rp.Index > sh.ackedAt {
+		sh.broken, sh.stalled = true, true
 		signal(r.spooling)
 		return
 	}
 	r.rewindLocked(sh, i)
-	sh.pause = time.Now().Add(pauseShort)
+	now := time.Now()
+	sh.pause = now.Add(pauseLong)
+	if now.Sub(sh.warned) >= warnEvery {
+		sh.warned = now
+		r.cfg.Logger.Warn("a shard expects an earlier batch than the spool holds; what is spooled waits", "shard", n,
+			"epoch", rd.epoch, "sequence", rd.sequence, "expected", rp.Expected)
+	}
 }
 
 // landLocked takes an acknowledged batch out of flight and answers those who
@@ -263,7 +271,7 @@ func (r *Router) landLocked(n uint16, sh *shard, i int, rp Reply) {
 	if len(sh.flight) == 0 {
 		sh.flight = nil
 	}
-	sh.acked, sh.ackedAt, sh.stale = max(sh.acked, rd.sequence), max(sh.ackedAt, rp.Index), 0
+	sh.acked, sh.ackedAt = max(sh.acked, rd.sequence), max(sh.ackedAt, rp.Index)
 	rd.landed = true
 	spooled, key, size := rd.spooled, spool.Key{Shard: n, Epoch: rd.epoch, Sequence: rd.sequence}, rd.size
 	r.releaseLocked(rd)

@@ -35,7 +35,10 @@ type parcel struct {
 	done  func(Reply)
 }
 
-func newFar(t *testing.T, bytesMax int64) *far {
+func newFar(t *testing.T, bytesMax int64) *far { return newFarWith(t, bytesMax) }
+
+// newFarWith makes an edge whose spool holds batches of an earlier process.
+func newFarWith(t *testing.T, bytesMax int64, left ...spool.Batch) *far {
 	f := &far{t: t, fatal: make(chan error, 1), sent: make(chan parcel, 1024)}
 	f.led.Store(true)
 	store, err := pebblestore.Open(t.TempDir(), pebblestore.Options{})
@@ -44,6 +47,17 @@ func newFar(t *testing.T, bytesMax int64) *far {
 	}
 	if f.spool, err = spool.Open(store, bytesMax, func() int64 { return 1 }); err != nil {
 		t.Fatal(err)
+	}
+	if len(left) > 0 {
+		if _, err := f.spool.NextEpoch(); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.spool.Write(left); err != nil {
+			t.Fatal(err)
+		}
+		if f.spool, err = spool.Open(store, bytesMax, func() int64 { return 2 }); err != nil {
+			t.Fatal(err)
+		}
 	}
 	epoch, err := f.spool.NextEpoch()
 	if err != nil {
@@ -252,6 +266,40 @@ func TestAShardThatForgotIsToldAnew(t *testing.T) {
 	p.done(Reply{Verdict: Applied, Index: 20})
 	if got := <-b; got.err != nil || f.spool.Bytes() != 0 || f.router.Stats().Renumbered != 1 {
 		t.Fatalf("%+v, %+v", got, f.router.Stats())
+	}
+}
+
+// TestAnOldRefusalIsNoForgetting: the log can tell late that a copy of a batch,
+// sent by the process before, came before its predecessor. The batch is under way
+// again; in a new epoch it would count twice.
+func TestAnOldRefusalIsNoForgetting(t *testing.T) {
+	shard := ShardOf(5)
+	data := entry.AppendEvent(make([]byte, entry.HeaderLen), 5, event(3))
+	entry.PutHeader(data, 1, 77, 1, 12)
+	f := newFarWith(t, 1<<20, spool.Batch{Key: spool.Key{Shard: shard, Epoch: 1, Sequence: 12}, Data: data})
+	f.router.Led(shard, 2, false)
+	for try := range uint64(20) {
+		p := <-f.sent
+		if p.hd.Epoch != 1 || p.hd.Sequence != 12 {
+			t.Fatalf("try %d: sent as %d of epoch %d", try, p.hd.Sequence, p.hd.Epoch)
+		}
+		p.done(Reply{Verdict: Gap, Expected: 11, Index: 100 + try})
+	}
+	(<-f.sent).done(Reply{Verdict: Duplicate, Index: 99})
+	a := f.record(9) // the stream goes on, in the epoch of this process
+	for {
+		p := <-f.sent
+		if p.hd.Epoch == 1 {
+			continue // sent before the answer came
+		}
+		if p.hd.Sequence != 1 {
+			t.Fatalf("the next view has number %d", p.hd.Sequence)
+		}
+		p.done(Reply{Verdict: Applied, Index: 130, Reasons: []analytics.Reason{analytics.Counted}})
+		break
+	}
+	if got := <-a; got.err != nil || f.router.Stats().Renumbered != 0 || f.spool.Bytes() != 0 {
+		t.Fatalf("%+v, %+v, %d bytes in the spool", got, f.router.Stats(), f.spool.Bytes())
 	}
 }
 

@@ -2,6 +2,7 @@ package member
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"footfall/cluster/placement"
@@ -40,20 +41,44 @@ func (m *Member) report(ctx context.Context) {
 		case <-m.news:
 		}
 		leader := m.ControlLeader()
-		if leader == 0 {
-			continue
-		}
 		r := m.nodeReport()
 		if leader == m.Self() {
 			m.parts.Load().Controller.Report(r)
 			continue
 		}
-		within, cancel := context.WithTimeout(ctx, reportEvery)
-		if _, err := m.wire.Call(within, leader, callReport, r.Append(nil)); err != nil && ctx.Err() == nil {
-			m.cfg.Logger.Debug("report to the controller", "node", leader, "error", err)
+		nodes := []uint16{leader}
+		if leader == 0 {
+			nodes = m.connected()
 		}
-		cancel()
+		m.reportTo(ctx, nodes, r.Append(nil))
 	}
+}
+
+// connected lists the nodes that can be reached. Any of them may lead the control
+// group when this node does not know who does: one that was taken for dead is no
+// member of it any more, and only its report brings it back.
+func (m *Member) connected() (nodes []uint16) {
+	for _, p := range m.wire.Peers() {
+		if p.Up {
+			nodes = append(nodes, p.Node)
+		}
+	}
+	return nodes
+}
+
+// reportTo sends a report; who does not lead drops it.
+func (m *Member) reportTo(ctx context.Context, nodes []uint16, report []byte) {
+	ctx, cancel := context.WithTimeout(ctx, reportEvery)
+	defer cancel()
+	var calls sync.WaitGroup
+	for _, node := range nodes {
+		calls.Go(func() {
+			if _, err := m.wire.Call(ctx, node, callReport, report); err != nil && ctx.Err() == nil {
+				m.cfg.Logger.Debug("report to the controller", "node", node, "error", err)
+			}
+		})
+	}
+	calls.Wait()
 }
 
 // nodeReport tells how the node is.

@@ -37,7 +37,7 @@ func (g *group) tick() (visit bool, err error) {
 		}
 		t.beat = 0
 		g.weigh()
-		if g.handOver {
+		if g.handOver || !g.voter { // the others lead on, this one takes nothing any more
 			g.passOn()
 		}
 		return true, nil

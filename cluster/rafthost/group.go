@@ -145,7 +145,10 @@ func openGroup(h *Host, id Group) (*group, error) {
 		ReadOnlyOption:            raft.ReadOnlySafe,
 		Logger:                    &raftLogger{h.cfg.Logger.With(slog.Int("group", int(id)))},
 		DisableProposalForwarding: true,
-		StepDownOnRemoval:         true,
+		// A leader that was removed hands over, see settle: what it has taken but not
+		// replicated yet would otherwise make its log the longest, and the others
+		// might need its vote to leave the joint configuration.
+		StepDownOnRemoval: false,
 	})
 	if err != nil {
 		return nil, err
@@ -574,7 +577,7 @@ func heartbeatCommit(m *raftpb.Message) uint64 {
 func (g *group) settle() {
 	caughtUp := !g.replayed && g.applied.Load() >= g.goal && (g.lead || !g.sole)
 	g.replayed = g.replayed || caughtUp
-	if serving := g.lead && g.replayed; serving != g.serving.Load() {
+	if serving := g.lead && g.replayed && g.voter; serving != g.serving.Load() {
 		g.serving.Store(serving)
 		if serving {
 			g.asks = true

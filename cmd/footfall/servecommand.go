@@ -22,9 +22,13 @@ type serveCommand struct {
 	TrustedProxies   *string `setting:"" placeholder:"CIDR,…" help:"Peers whose X-Forwarded-For is believed."`
 	GeoIPDB          *string `setting:"" name:"geoip-db" placeholder:"FILE" help:"Database of places, .mmdb; read again when it changes."`
 	DiskReserve      *string `setting:"" placeholder:"BYTES" help:"Space to keep free; 0 chooses by the size of the disk."`
+	SpoolMax         *string `setting:"" placeholder:"BYTES" help:"Views that may wait on this node's disk while their shards cannot be reached; 0 chooses by the size of the disk."`
 	MemoryBudget     *string `setting:"" placeholder:"BYTES" help:"Heap to aim at; 0 chooses by the machine."`
 	RateLimitAddress *string `setting:"" placeholder:"N/s" help:"Views accepted of one address; 0 for no limit."`
 	APIKeysPerHour   *string `setting:"" name:"api-keys-per-hour" placeholder:"N" help:"Requests of one API key in an hour; 0 for no limit."`
+	SMTPURL          *string `setting:"" name:"smtp-url" placeholder:"URL" help:"Server that sends reports, as smtp://user:password@mail.example.com:587; better in the environment."`
+	MailFrom         *string `setting:"" placeholder:"ADDR" help:"Whom the reports are from, as \"Footfall <stats@example.com>\"."`
+	WebhookPrivate   *string `setting:"" type:"switch" help:"Let reports go to webhooks on private addresses, too."`
 	LogLevel         *string `setting:"" placeholder:"LEVEL" help:"debug, info, warn or error."`
 	LogFormat        *string `setting:"" placeholder:"FORMAT" help:"text or json."`
 

@@ -164,3 +164,22 @@ func TestConsulCanBeLostByOneNode(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatMeetsAFaultIsCounted(t *testing.T) {
+	p := newPlain(t, 2)
+	if !p.passes(0, 1, 0, patience) || p.Hindered() != 0 {
+		t.Fatalf("without a fault %d were hindered", p.Hindered())
+	}
+	p.LoseOneWay(0, 1)
+	if !p.passes(1, 0, 0, patience) || p.Hindered() != 0 {
+		t.Fatalf("the way that is open hindered %d", p.Hindered())
+	}
+	if p.passes(0, 1, 0, glance) || p.Hindered() == 0 {
+		t.Error("nothing was hindered")
+	}
+	before := p.Hindered()
+	p.Cut(0, 1)
+	if p.Hindered() == before {
+		t.Error("what was cut is not counted")
+	}
+}

@@ -32,11 +32,12 @@ type Options struct {
 	Consul  bool // nodes find one another by a real Consul instead of a list
 	HAProxy bool // at most eight nodes, spares included
 
-	Insecure bool     // no certificates between nodes
-	Release  bool     // bin/footfall instead of bin/footfall-dev; the network cannot be broken then
-	Zones    []string // of the nodes in turn; default none
-	Args     []string // further flags of every node
-	Env      []string // further environment of every node, "NAME=value"
+	Insecure bool                   // no certificates between nodes
+	Release  bool                   // bin/footfall instead of bin/footfall-dev; the network cannot be broken then
+	Zones    []string               // of the nodes in turn; default none
+	Args     []string               // further flags of every node
+	ArgsOf   func(n *Node) []string // further flags of one; nil for none
+	Env      []string               // further environment of every node, "NAME=value"
 }
 
 // Cluster is what Start made. The methods that break the network may be called
@@ -69,6 +70,13 @@ type Node struct {
 func Start(t testing.TB, o Options) *Cluster {
 	t.Helper()
 	c := New(t, o)
+	c.Run()
+	return c
+}
+
+// Run starts the nodes that New prepared, as Start does.
+func (c *Cluster) Run() {
+	c.t.Helper()
 	for _, n := range c.Nodes[:c.opts.Nodes] {
 		n.Begin()
 	}
@@ -76,9 +84,8 @@ func Start(t testing.TB, o Options) *Cluster {
 		n.AwaitReady()
 	}
 	if c.Balancer != nil {
-		testnode.Until(t, "the balancer has found the nodes", func() bool { return c.Balancer.Sees(c.opts.Nodes) })
+		testnode.Until(c.t, "the balancer has found the nodes", func() bool { return c.Balancer.Sees(c.opts.Nodes) })
 	}
-	return c
 }
 
 // New is Start without starting the nodes.
@@ -171,7 +178,11 @@ func (c *Cluster) args(n *Node) ([]string, error) {
 		}
 		args = append(args, "--discovery", "consul", "--consul-address", address)
 	}
-	return append(args, c.opts.Args...), nil
+	args = append(args, c.opts.Args...)
+	if c.opts.ArgsOf != nil {
+		args = append(args, c.opts.ArgsOf(n)...)
+	}
+	return args, nil
 }
 
 // newNetwork puts a proxy between each node and each other one, per direction of

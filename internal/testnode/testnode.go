@@ -235,6 +235,22 @@ func (n *Node) Terminate(impatient <-chan time.Time) int {
 	return l.Code()
 }
 
+// Running tells whether the process runs; one that ended by itself does not.
+func (n *Node) Running() bool {
+	n.mu.Lock()
+	l := n.life
+	n.mu.Unlock()
+	if l == nil {
+		return false
+	}
+	select {
+	case <-l.Exited():
+		return false
+	default:
+		return true
+	}
+}
+
 // AwaitEnd waits until the process ends by itself and gives its exit code.
 func (n *Node) AwaitEnd() int {
 	n.t.Helper()

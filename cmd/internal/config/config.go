@@ -23,6 +23,7 @@ type Serve struct {
 	TrustedProxies []netip.Prefix
 	GeoIPDB        string // path of an .mmdb file; "" for none
 	DiskReserve    int64  // bytes kept free; 0 chooses by the size of the disk
+	SpoolMax       int64  // bytes of views that may wait for their shards; 0 chooses by the size of the disk
 	PublicURL      string // "https://stats.example.com" without a slash at its end; "" derives it from Listen
 
 	LogLevel  slog.Level
@@ -31,6 +32,9 @@ type Serve struct {
 	RateLimitAddress Rate  // beacons of one address
 	APIKeysPerHour   int   // requests of one API key in an hour; 0 is no limit
 	MemoryBudget     int64 // bytes of heap to aim at; 0 chooses by the machine
+
+	Mail           Mail // how reports are sent
+	WebhookPrivate bool // reports may go to webhooks on private addresses
 
 	Name    string  // of the node, for people; "" takes the machine's
 	Cluster Cluster // zero but for its defaults when the node is alone
@@ -139,6 +143,9 @@ func Load(flags map[string]string, environ []string, read func(path string) ([]b
 		}
 	}
 	if name, err := s.Cluster.check(places); err != nil {
+		return s, places.error(name, err)
+	}
+	if name, err := s.Mail.check(places); err != nil {
 		return s, places.error(name, err)
 	}
 	return s, nil

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"log/slog"
+	"net/mail"
 	"net/netip"
 	"os"
 	"reflect"
@@ -71,9 +72,9 @@ func TestFlagBeatsEnvironmentBeatsFileBeatsDefault(t *testing.T) {
 
 func TestEverySettingCanComeFromEverySource(t *testing.T) {
 	values := map[string]string{
-		"data": "/d", "listen": ":80", "trusted-proxies": "10.0.0.0/8", "geoip-db": "g.mmdb", "disk-reserve": "1GiB",
+		"data": "/d", "listen": ":80", "trusted-proxies": "10.0.0.0/8", "geoip-db": "g.mmdb", "disk-reserve": "1GiB", "spool-max": "1GiB",
 		"public-url": "https://stats.example.com/", "log-level": "warn", "log-format": "json", "rate-limit-address": "5/s",
-		"api-keys-per-hour": "7", "memory-budget": "2G", "name": "n1", "zone": "z1", "region": "r1",
+		"api-keys-per-hour": "7", "memory-budget": "2G", "smtp-url": "smtps://u:p%40w@mail.example.com", "mail-from": "Stats <stats@example.com>", "webhook-private": "true", "name": "n1", "zone": "z1", "region": "r1",
 		"cluster-listen": "127.0.0.1:7001", "cluster-advertise": "127.0.0.1:7002",
 		"cluster-ca": "ca", "cluster-cert": "cert", "cluster-key": "key", "cluster-insecure": "true",
 		"discovery": "consul", "peers": "127.0.0.1:7003,127.0.0.1:7004", "found": "true", "roles": "data", "replicas": "5", "replace-after": "1m",
@@ -91,6 +92,7 @@ func TestEverySettingCanComeFromEverySource(t *testing.T) {
 		"cluster-ca": files3, "cluster-cert": files3, "cluster-key": files3, "peers": static, "found": consul,
 		"consul-address": consul, "consul-token": consul, "consul-service": consul, "consul-datacenter": consul, "consul-ca": consul,
 		"consul-cert": pair, "consul-key": pair,
+		"smtp-url": {"FOOTFALL_MAIL_FROM=a@b.example", "FOOTFALL_SMTP_URL=smtp://localhost"}, "mail-from": {"FOOTFALL_SMTP_URL=smtp://localhost", "FOOTFALL_MAIL_FROM=a@b.example"},
 	}
 	var want Serve
 	for _, name := range Flags() {
@@ -127,8 +129,9 @@ func TestEverySettingCanComeFromEverySource(t *testing.T) {
 		t.Fatal(err)
 	}
 	want = Serve{Data: "/d", Listen: ":80", TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, GeoIPDB: "g.mmdb",
-		DiskReserve: 1 << 30, PublicURL: "https://stats.example.com", LogLevel: slog.LevelWarn, LogFormat: "json",
-		RateLimitAddress: Rate{5}, APIKeysPerHour: 7, MemoryBudget: 2 << 30, Name: "n1",
+		DiskReserve: 1 << 30, SpoolMax: 1 << 30, PublicURL: "https://stats.example.com", LogLevel: slog.LevelWarn, LogFormat: "json",
+		RateLimitAddress: Rate{5}, APIKeysPerHour: 7, MemoryBudget: 2 << 30, Name: "n1", WebhookPrivate: true,
+		Mail: Mail{Address: "mail.example.com:465", TLS: true, User: "u", Password: "p@w", From: mail.Address{Name: "Stats", Address: "stats@example.com"}},
 		Cluster: Cluster{
 			Listen: "127.0.0.1:7001", Advertise: "127.0.0.1:7002", CA: "ca", Cert: "cert", Key: "key", Discovery: "consul",
 			Consul: Consul{Address: "https://127.0.0.1:8501", Token: "t", Service: "s", Datacenter: "d", CA: "cca", Cert: "ccert", Key: "ckey"},

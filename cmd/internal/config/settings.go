@@ -43,6 +43,10 @@ var settings = []setting{
 		s.DiskReserve, err = ParseBytes(t)
 		return err
 	}},
+	{name: "spool-max", fallback: "0", set: func(s *Serve, t string) (err error) {
+		s.SpoolMax, err = ParseBytes(t)
+		return err
+	}},
 	{name: "public-url", set: func(s *Serve, t string) (err error) {
 		s.PublicURL, err = parseOrigin(t)
 		return err
@@ -75,6 +79,12 @@ var settings = []setting{
 	}},
 	{name: "memory-budget", fallback: "0", set: func(s *Serve, t string) (err error) {
 		s.MemoryBudget, err = ParseBytes(t)
+		return err
+	}},
+	{name: "smtp-url", set: func(s *Serve, t string) error { return s.Mail.parseSMTP(t) }},
+	{name: "mail-from", set: func(s *Serve, t string) error { return s.Mail.parseFrom(t) }},
+	{name: "webhook-private", fallback: "false", set: func(s *Serve, t string) (err error) {
+		s.WebhookPrivate, err = parseSwitch(t)
 		return err
 	}},
 	{name: "name", set: func(s *Serve, t string) error {

@@ -48,8 +48,12 @@ func memoryBytes() uint64 {
 	return total
 }
 
-// spoolBytes is how much of the disk the spool may take: a tenth.
+// spoolBytes is how much of the disk the spool may take: a tenth, unless the
+// operator said.
 func (n *Node) spoolBytes() int64 {
+	if n.cfg.SpoolMax > 0 {
+		return n.cfg.SpoolMax
+	}
 	return max(spoolBytesMin, int64(n.guard.Stats().Total/10))
 }
 

@@ -11,7 +11,6 @@ import (
 	"os"
 	"time"
 
-	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
 	"footfall/actors"
@@ -28,7 +27,7 @@ import (
 
 // plantVariable names the bug that this build is to have. Such a build is made by
 // internal/ci/chaos.sh alone, to see that the campaign finds the bug.
-const plantVariable = "FOOTFALL_PLANTED"
+const plantVariable = "PLANTED_BUG"
 
 // The bugs.
 const (
@@ -122,14 +121,16 @@ type boaster struct{ rafthost.Transport }
 func (b boaster) Send(node uint16, batch []rafthost.Outgoing) {
 	out := make([]rafthost.Outgoing, len(batch))
 	for i, o := range batch {
-		if t := o.Message.GetType(); t == raftpb.MsgVote || t == raftpb.MsgPreVote {
-			o.Message = proto.Clone(o.Message).(*raftpb.Message)
+		if t := o.Message.GetType().String(); t == "MsgVote" || t == "MsgPreVote" {
+			o.Message = cloned(o.Message)
 			o.Message.LogTerm, o.Message.Index = proto.Uint64(1<<40), proto.Uint64(1<<40)
 		}
 		out[i] = o
 	}
 	b.Transport.Send(node, out)
 }
+
+func cloned[M proto.Message](m M) M { return proto.Clone(m).(M) }
 
 // spoiler spoils entries before they are applied, on every node in the same way.
 type spoiler struct {

@@ -476,3 +476,21 @@ func TestHAProxyFindsNothingWrongWithTheFiles(t *testing.T) {
 		}
 	}
 }
+
+func TestABalancerComesBackWhereItWas(t *testing.T) {
+	s := startServer(t)
+	lb := Start(t, Options{Nodes: []string{s.address}})
+	url, first := lb.URL, lb.process.PID()
+	client := testnode.NewClient()
+	defer client.CloseIdleConnections()
+	for range 2 {
+		lb.Restart()
+		testnode.Until(t, "the server is up", func() bool { return lb.Sees(1) })
+		if a, err := testnode.Ask(t.Context(), client, lb.URL, testnode.View{Site: "a.example", Page: "/"}.Request()); err != nil || a.Status != http.StatusAccepted {
+			t.Errorf("got %d %v", a.Status, err)
+		}
+	}
+	if lb.URL != url || lb.process.PID() == first {
+		t.Errorf("%s became %s, process %d became %d", url, lb.URL, first, lb.process.PID())
+	}
+}
