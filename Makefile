@@ -117,7 +117,7 @@ simulate: $(DIST) ## Simulate SEEDS (1000) clusters from SEED (1) on, of SIZE no
 	$(GO) test -count=1 -timeout 0 -v -run '^TestSeeds$$' ./internal/simulate -args -seeds $(SEEDS) -seed $(SEED) -size $(SIZE)
 
 .PHONY: bench-cluster
-bench-cluster: build build-dev tools ## Measure failover, idle and replicated cost of three nodes
+bench-cluster: build haproxy ## Measure failover, idle and replicated cost of three nodes
 	$(GO) run ./bench/cmd/cluster --binary bin/footfall --out bench/results/cluster.md
 
 .PHONY: fuzz

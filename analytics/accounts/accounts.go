@@ -38,6 +38,7 @@ type Identity struct {
 	KeySite  analytics.SiteID // 0: every site of Org
 	Session  string           // hash of the session id (32 bytes), for sign-out
 	Guest    []*Guest         // where User is a guest, as View.GuestOf gives it
+	Opened   []Opened         // shared links that the browser has opened; they make nobody known
 	Refused  bool             // a bearer token was sent that nobody knows; everything else is zero
 }
 
@@ -78,7 +79,7 @@ func (id Identity) Belongs(site *analytics.Site) bool {
 // MayRead tells whether the numbers of site may be shown.
 func (id Identity) MayRead(site *analytics.Site) bool {
 	_, guest := id.guest(site)
-	return id.Operator || site.Public || guest ||
+	return id.Operator || site.Public || guest || id.opened(site) ||
 		id.User != 0 && id.Org == site.Org && id.Role >= Viewer ||
 		id.keyCovers(site) && id.has(StatsRead)
 }
@@ -94,6 +95,12 @@ func (id Identity) MayManage(site *analytics.Site) bool {
 	return id.Operator || editor ||
 		id.User != 0 && id.Org == site.Org && id.Role >= Admin ||
 		id.keyCovers(site) && id.has(SitesProvision)
+}
+
+// MayAnnotate tells whether remarks may be put on site's days: by its members,
+// who are the users of its organisation, and by whoever may manage it.
+func (id Identity) MayAnnotate(site *analytics.Site) bool {
+	return id.MayManage(site) || id.User != 0 && id.Org == site.Org && id.Role >= Viewer
 }
 
 // MayProvision tells whether sites may be made, listed for managing and removed

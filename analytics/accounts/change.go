@@ -36,6 +36,13 @@ type Result struct {
 	Segment *analytics.Segment
 	Link    *SharedLink
 	Guest   *Guest
+
+	Preferences *Preferences
+	Annotation  *Annotation
+	Funnel      *Funnel
+	Factor      *SecondFactor
+	Reports     *Reports
+
 	Existed bool  // what was to be made was there already; nothing changed
 	Err     error // an *analytics.Error; the state is as before
 }
@@ -72,6 +79,21 @@ const (
 	kindDeleteSharedLink
 	kindPutGuest
 	kindRemoveGuest
+	kindPutPreferences
+	kindCreateAnnotation
+	kindUpdateAnnotation
+	kindDeleteAnnotation
+	kindCreateFunnel
+	kindUpdateFunnel
+	kindDeleteFunnel
+	kindOfferSecondFactor
+	kindConfirmSecondFactor
+	kindOpenProvenSession
+	kindRemoveSecondFactor
+	kindUpdateUser
+	kindPutReports
+	kindClaimReport
+	kindSettleReport
 )
 
 // newChange makes the empty change of a kind; nil for an unknown one.
@@ -131,6 +153,36 @@ func newChange(k kind) Change {
 		return &PutGuest{}
 	case kindRemoveGuest:
 		return &RemoveGuest{}
+	case kindPutPreferences:
+		return &PutPreferences{}
+	case kindCreateAnnotation:
+		return &CreateAnnotation{}
+	case kindUpdateAnnotation:
+		return &UpdateAnnotation{}
+	case kindDeleteAnnotation:
+		return &DeleteAnnotation{}
+	case kindCreateFunnel:
+		return &CreateFunnel{}
+	case kindUpdateFunnel:
+		return &UpdateFunnel{}
+	case kindDeleteFunnel:
+		return &DeleteFunnel{}
+	case kindOfferSecondFactor:
+		return &OfferSecondFactor{}
+	case kindConfirmSecondFactor:
+		return &ConfirmSecondFactor{}
+	case kindOpenProvenSession:
+		return &OpenProvenSession{}
+	case kindRemoveSecondFactor:
+		return &RemoveSecondFactor{}
+	case kindUpdateUser:
+		return &UpdateUser{}
+	case kindPutReports:
+		return &PutReports{}
+	case kindClaimReport:
+		return &ClaimReport{}
+	case kindSettleReport:
+		return &SettleReport{}
 	}
 	return nil
 }
@@ -168,8 +220,8 @@ func (c *CreateUser) Check() (err error) {
 	if c.Name, err = cleanName("name", c.Name); err != nil {
 		return err
 	}
-	if c.Role < Viewer || c.Role > Owner {
-		return invalid("role: must be viewer, admin or owner")
+	if err := checkRole(c.Role); err != nil {
+		return err
 	}
 	return checkPasswordHash(c.PasswordHash)
 }
@@ -181,8 +233,26 @@ func checkPasswordHash(h string) error {
 	return nil
 }
 
-// DeleteUser removes a user of Org with all sessions. The last owner of an
-// organisation stays.
+// UpdateUser changes the role of a user of Org. The last owner of an
+// organisation stays one.
+type UpdateUser struct {
+	Org  uint64 `json:"org"`
+	ID   uint64 `json:"id"`
+	Role Role   `json:"role"`
+}
+
+func (c *UpdateUser) kind() kind   { return kindUpdateUser }
+func (c *UpdateUser) Check() error { return checkRole(c.Role) }
+
+func checkRole(r Role) error {
+	if r < Viewer || r > Owner {
+		return invalid("role: must be viewer, admin or owner")
+	}
+	return nil
+}
+
+// DeleteUser removes a user of Org with all sessions, preferences and the second
+// factor. The last owner of an organisation stays.
 type DeleteUser struct {
 	Org uint64 `json:"org"`
 	ID  uint64 `json:"id"`
@@ -294,8 +364,8 @@ func (c *UpdateSite) Check() error {
 }
 
 // DeleteSite removes a site with everything that is its own: goals, segments,
-// settings, shared links, guests and the keys bound to it. Its id is never used
-// again.
+// settings, shared links, guests, annotations, funnels, reports and the keys
+// bound to it. Its id is never used again.
 type DeleteSite struct {
 	ID analytics.SiteID `json:"id"`
 }
@@ -344,7 +414,8 @@ type RevokeKey struct {
 func (c *RevokeKey) kind() kind   { return kindRevokeKey }
 func (c *RevokeKey) Check() error { return nil }
 
-// OpenSession signs a user in. A session that the browser had before is
+// OpenSession signs a user in who has no second factor; for one who has it is
+// Unauthorized, see OpenProvenSession. A session that the browser had before is
 // replaced, so that an id from before the sign-in is worth nothing after it.
 type OpenSession struct {
 	User     uint64 `json:"user"`

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -40,7 +41,7 @@ func drawContents(t *rapid.T, site analytics.SiteID, id uint64, word string) Cha
 	}
 	slug := strings.Repeat(word, 22)
 	user := rapid.Uint64Range(0, 4).Draw(t, "owner")
-	switch rapid.IntRange(0, 14).Draw(t, "contents kind") {
+	switch rapid.IntRange(0, 20).Draw(t, "contents kind") {
 	case 0, 1, 2:
 		return &PutGoal{Site: site, Goal: def()}
 	case 3:
@@ -67,6 +68,18 @@ func drawContents(t *rapid.T, site analytics.SiteID, id uint64, word string) Cha
 		return &DeleteSharedLink{Site: site, ID: id}
 	case 13:
 		return &PutGuest{Site: site, Email: word + "@x.y", Editor: flag}
+	case 14:
+		return &CreateAnnotation{Site: site, Date: "2026-11-02", Text: word, Author: user}
+	case 15:
+		return &UpdateAnnotation{Site: site, ID: id, Date: new("2026-11-0" + strconv.Itoa(int(1+user))), Text: &word}
+	case 16:
+		return &DeleteAnnotation{Site: site, ID: id}
+	case 17:
+		return &CreateFunnel{Site: site, Name: word, Steps: []FunnelStep{{Page: "/"}, {Event: word, Props: map[string]string{"plan": word, "age": "1"}}}}
+	case 18:
+		return &UpdateFunnel{Site: site, ID: id, Name: &word, Steps: &[]FunnelStep{{Page: "/" + word, Scroll: 50}, {Page: "/"}}, Window: new("7d")}
+	case 19:
+		return &DeleteFunnel{Site: site, ID: id}
 	}
 	return &RemoveGuest{Site: site, Email: word + "@x.y"}
 }
@@ -79,7 +92,7 @@ func checkContents(t *rapid.T, v *View) {
 			t.Fatalf("%d %s are there, %d are found by their sites", all, what, listed)
 		}
 	}
-	var goals, segments, settings, links, guests, personal, accepted, invited int
+	var goals, segments, settings, links, guests, personal, accepted, invited, annotations, funnels int
 	for s := range v.Sites(0) {
 		for _, g := range v.Goals(s.ID) {
 			goals++
@@ -120,6 +133,18 @@ func checkContents(t *rapid.T, v *View) {
 				t.Fatalf("guest %+v is not found by user", g)
 			}
 		}
+		for _, a := range v.Annotations(s.ID) {
+			annotations++
+			if x, ok := v.Annotation(s.ID, a.ID); !ok || x != a || a.Site != s.ID {
+				t.Fatalf("annotation %d of site %d is %+v", a.ID, s.ID, x)
+			}
+		}
+		for _, f := range v.Funnels(s.ID) {
+			funnels++
+			if x, ok := v.Funnel(s.ID, f.ID); !ok || x != f || f.Site != s.ID {
+				t.Fatalf("funnel %d of site %d is %+v", f.ID, s.ID, x)
+			}
+		}
 		if _, ok := v.settings.get(uint64(s.ID)); ok {
 			settings++
 		}
@@ -139,7 +164,19 @@ func checkContents(t *rapid.T, v *View) {
 			waiting += e.value.size
 		}
 	}
+	for id := range v.preferences.from(0) {
+		if _, ok := v.User(id); !ok {
+			t.Fatalf("preferences of nobody, %d", id)
+		}
+	}
+	for id := range v.factors.from(0) {
+		if _, ok := v.User(id); !ok {
+			t.Fatalf("a second factor of nobody, %d", id)
+		}
+	}
 	count("goals", v.goals.size, goals)
+	count("annotations", v.annotations.size, annotations)
+	count("funnels", v.funnels.size, funnels)
 	count("segments", v.segments.size, segments)
 	count("settings", v.settings.size, settings)
 	count("links", v.links.size, links)
@@ -159,6 +196,8 @@ type model struct {
 	tracker  map[analytics.SiteID]Tracker
 	links    []SharedLink
 	guests   []Guest
+	notes    []Annotation
+	funnels  []Funnel
 	next     counters
 }
 
@@ -269,6 +308,34 @@ func (m *model) apply(change Change, at int64) bool {
 		m.guests = append(m.guests, Guest{ID: m.next.Guest, Site: c.Site, Email: c.Email, Editor: c.Editor, Created: at})
 	case *RemoveGuest:
 		return drop(&m.guests, func(g Guest) bool { return g.Site == c.Site && g.Email == c.Email })
+	case *CreateAnnotation:
+		if !m.sites[c.Site] {
+			return false
+		}
+		m.next.Annotation++
+		m.notes = append(m.notes, Annotation{ID: m.next.Annotation, Site: c.Site, Date: c.Date, Text: c.Text, Author: c.Author, Created: at})
+	case *UpdateAnnotation:
+		i := slices.IndexFunc(m.notes, func(a Annotation) bool { return a.ID == c.ID && a.Site == c.Site })
+		if i < 0 {
+			return false
+		}
+		m.notes[i].Date, m.notes[i].Text = *c.Date, *c.Text
+	case *DeleteAnnotation:
+		return drop(&m.notes, func(a Annotation) bool { return a.ID == c.ID && a.Site == c.Site })
+	case *CreateFunnel:
+		if !m.sites[c.Site] || slices.ContainsFunc(m.funnels, func(f Funnel) bool { return f.Site == c.Site && f.Name == c.Name }) {
+			return false
+		}
+		m.next.Funnel++
+		m.funnels = append(m.funnels, Funnel{ID: m.next.Funnel, Site: c.Site, Name: c.Name, Steps: c.Steps, Window: "visit", Updated: at})
+	case *UpdateFunnel:
+		i := slices.IndexFunc(m.funnels, func(f Funnel) bool { return f.ID == c.ID && f.Site == c.Site })
+		if i < 0 || slices.ContainsFunc(m.funnels, func(f Funnel) bool { return f.ID != c.ID && f.Site == c.Site && f.Name == *c.Name }) {
+			return false
+		}
+		m.funnels[i] = Funnel{ID: c.ID, Site: c.Site, Name: *c.Name, Steps: *c.Steps, Window: *c.Window, Updated: at}
+	case *DeleteFunnel:
+		return drop(&m.funnels, func(f Funnel) bool { return f.ID == c.ID && f.Site == c.Site })
 	case *DeleteSite:
 		had := m.sites[c.ID]
 		delete(m.sites, c.ID)
@@ -278,6 +345,8 @@ func (m *model) apply(change Change, at int64) bool {
 		drop(&m.segments, func(x analytics.Segment) bool { return x.Site == c.ID })
 		drop(&m.links, func(x SharedLink) bool { return x.Site == c.ID })
 		drop(&m.guests, func(x Guest) bool { return x.Site == c.ID })
+		drop(&m.notes, func(x Annotation) bool { return x.Site == c.ID })
+		drop(&m.funnels, func(x Funnel) bool { return x.Site == c.ID })
 		return had
 	}
 	return true
@@ -337,6 +406,8 @@ func compareContents(t *rapid.T, v *View, m *model) {
 		same("segments", deref(v.Segments(site)), keep(m.segments, func(g analytics.Segment) bool { return g.Site == site }))
 		same("links", deref(v.SharedLinks(site)), keep(m.links, func(g SharedLink) bool { return g.Site == site }))
 		same("guests", deref(v.Guests(site)), keep(m.guests, func(g Guest) bool { return g.Site == site }))
+		same("annotations", deref(v.Annotations(site)), keep(m.notes, func(a Annotation) bool { return a.Site == site }))
+		same("funnels", deref(v.Funnels(site)), keep(m.funnels, func(f Funnel) bool { return f.Site == site }))
 		same("properties", v.Properties(site), m.props[site])
 		same("tracker", v.Tracker(site), m.tracker[site])
 	}
@@ -473,12 +544,18 @@ func TestContentsAreBounded(t *testing.T) {
 			return &PutSharedLink{Site: site, Name: fmt.Sprint("l", i), Slug: fmt.Sprintf("%022d", i)}
 		}, "shared links: a site has at most 100"},
 		{GuestsMax, func(i int) Change { return &PutGuest{Site: site, Email: fmt.Sprintf("g%d@x.y", i)} }, "guests: a site has at most 100"},
+		{AnnotationsMax, func(int) Change { return &CreateAnnotation{Site: site, Date: "2026-11-02", Text: "t"} }, "annotations: a site has at most 1000"},
+		{FunnelsMax, func(i int) Change {
+			return &CreateFunnel{Site: site, Name: fmt.Sprint("f", i), Steps: []FunnelStep{{Page: "/"}, {Page: "/x"}}}
+		}, "funnels: a site has at most 100"},
 	} {
 		for i := range c.most {
 			must(t, s.Apply(Command{At: 3, Change: c.make(i)}))
 		}
 		wantErr(t, s.Apply(Command{At: 4, Change: c.make(c.most)}), analytics.TooLarge, c.text)
-		if _, segment := c.make(0).(*CreateSegment); !segment {
+		switch c.make(0).(type) {
+		case *CreateSegment, *CreateAnnotation, *CreateFunnel:
+		default:
 			must(t, s.Apply(Command{At: 4, Change: c.make(0)})) // what is there already is still found
 		}
 	}
@@ -533,6 +610,8 @@ func TestADeletedSiteLeavesNothingBehind(t *testing.T) {
 		&ChangeProperties{Site: extra, Add: []string{"plan"}},
 		&UpdateSite{ID: extra, Tracker: &TrackerChange{TaggedEvents: new(true)}},
 		&PutSharedLink{Site: extra, Name: "l", Slug: strings.Repeat("a", 43)},
+		&CreateAnnotation{Site: extra, Date: "2026-11-02", Text: "t", Author: r.User.ID},
+		&CreateFunnel{Site: extra, Name: "f", Steps: []FunnelStep{{Page: "/"}, {Page: "/x"}}},
 		&PutGuest{Site: extra, Email: "guest@x.y"},
 		&PutGuest{Site: extra, Email: "ada@example.com", Editor: true},
 	} {

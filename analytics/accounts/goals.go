@@ -300,6 +300,7 @@ func (c *UpdateGoal) apply(s *State, _ int64) Result {
 	}
 	s.view.setGoal(g)
 	s.mark(RefGoal, g.ID)
+	s.renameInFunnels(c.Site, old.Name, g.Name)
 	return Result{Goal: g}
 }
 

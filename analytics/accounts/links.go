@@ -19,7 +19,43 @@ type SharedLink struct {
 	Name    string           `json:"name"` // unique within the site
 	Slug    string           `json:"slug"` // random base64url: who knows it may read
 	Created int64            `json:"created"`
+
+	PasswordHash string `json:"password_hash,omitempty"` // "" for none
+	Expires      int64  `json:"expires,omitempty"`       // Unix ms; 0 for never
 }
+
+// Alive tells whether the link still opens its site at now, Unix ms.
+func (l *SharedLink) Alive(now int64) bool { return l.Expires == 0 || now < l.Expires }
+
+// Opened is a shared link that a browser has opened, with its password if it has
+// one.
+type Opened struct {
+	Link  *SharedLink
+	Until int64 // Unix ms
+}
+
+func (id Identity) opened(site *analytics.Site) bool {
+	for _, o := range id.Opened {
+		if o.Link.Site == site.ID {
+			return true
+		}
+	}
+	return false
+}
+
+// StillOpen gives those of a browser's links that are as they were and alive at
+// now, Unix ms.
+func (v *View) StillOpen(opened []Opened, now int64) (out []Opened) {
+	for _, o := range opened {
+		if l, ok := v.links.get(o.Link.ID); ok && now < o.Until && l.Alive(now) && l.Slug == o.Link.Slug && l.PasswordHash == o.Link.PasswordHash {
+			out = append(out, Opened{Link: l, Until: o.Until})
+		}
+	}
+	return out
+}
+
+// SharedLink finds a shared link.
+func (v *View) SharedLink(id uint64) (*SharedLink, bool) { return v.links.get(id) }
 
 // PutSharedLink makes a shared link of a site, or finds the one of that name:
 // then Existed is set, and Slug was made in vain.
@@ -27,6 +63,9 @@ type PutSharedLink struct {
 	Site analytics.SiteID `json:"site"`
 	Name string           `json:"name"`
 	Slug string           `json:"slug"`
+
+	PasswordHash string `json:"password_hash,omitempty"`
+	Expires      int64  `json:"expires,omitempty"` // Unix ms
 }
 
 func (c *PutSharedLink) kind() kind { return kindPutSharedLink }
@@ -34,6 +73,14 @@ func (c *PutSharedLink) kind() kind { return kindPutSharedLink }
 func (c *PutSharedLink) Check() (err error) {
 	if c.Name, err = displayName("name", c.Name); err != nil {
 		return err
+	}
+	if c.PasswordHash != "" {
+		if err := checkPasswordHash(c.PasswordHash); err != nil {
+			return err
+		}
+	}
+	if c.Expires < 0 {
+		return invalid("expires: must be after 1970")
 	}
 	_, err = base64.RawURLEncoding.DecodeString(c.Slug)
 	if err != nil || len(c.Slug) < slugCharsMin || len(c.Slug) > slugCharsMax {
@@ -68,7 +115,7 @@ func (c *PutSharedLink) apply(s *State, at int64) Result {
 		return refused(analytics.Conflict, "slug: exists already")
 	}
 	s.view.next.Link++
-	l := &SharedLink{ID: s.view.next.Link, Site: c.Site, Name: c.Name, Slug: c.Slug, Created: at}
+	l := &SharedLink{ID: s.view.next.Link, Site: c.Site, Name: c.Name, Slug: c.Slug, Created: at, PasswordHash: c.PasswordHash, Expires: c.Expires}
 	s.view.setLink(l)
 	s.mark(RefSharedLink, l.ID)
 	return Result{Link: l}

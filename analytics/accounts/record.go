@@ -19,17 +19,22 @@ type Ref struct {
 
 // Kinds of records. The numbers are on disk and frozen; new ones go at the end.
 const (
-	RefMeta       byte = iota + 1 // counters and the setup token on offer; ID 0
-	RefOrg                        //
-	RefUser                       //
-	RefSite                       //
-	RefKey                        //
-	RefSession                    //
-	RefGoal                       //
-	RefSegment                    //
-	RefSettings                   // ID is the site's
-	RefSharedLink                 //
-	RefGuest                      //
+	RefMeta         byte = iota + 1 // counters and the setup token on offer; ID 0
+	RefOrg                          //
+	RefUser                         //
+	RefSite                         //
+	RefKey                          //
+	RefSession                      //
+	RefGoal                         //
+	RefSegment                      //
+	RefSettings                     // ID is the site's
+	RefSharedLink                   //
+	RefGuest                        //
+	RefPreferences                  // ID is the user's
+	RefAnnotation                   //
+	RefFunnel                       //
+	RefSecondFactor                 // ID is the user's
+	RefReports                      // ID is the site's
 	refEnd
 )
 
@@ -132,6 +137,26 @@ func (v *View) Record(r Ref) ([]byte, error) {
 	case RefGuest:
 		if g, ok := v.guests.get(r.ID); ok {
 			body = g
+		}
+	case RefPreferences:
+		if x, ok := v.preferences.get(r.ID); ok {
+			body = x
+		}
+	case RefAnnotation:
+		if x, ok := v.annotations.get(r.ID); ok {
+			body = x
+		}
+	case RefFunnel:
+		if x, ok := v.funnels.get(r.ID); ok {
+			body = x
+		}
+	case RefSecondFactor:
+		if x, ok := v.factors.get(r.ID); ok {
+			body = x
+		}
+	case RefReports:
+		if x, ok := v.reports.get(r.ID); ok {
+			body = x
 		}
 	default:
 		return nil, fmt.Errorf("encode record: kind %d is not known", r.Kind)
@@ -237,6 +262,36 @@ func (s *State) restore(k byte, body []byte) (id uint64, err error) {
 			s.view.setGuest(g)
 		}
 		id = g.ID
+	case RefPreferences:
+		p := &Preferences{}
+		if err = strictJSON(body, p); err == nil {
+			s.view.preferences = s.view.preferences.put(p.User, p)
+		}
+		id = p.User
+	case RefAnnotation:
+		a := &Annotation{}
+		if err = strictJSON(body, a); err == nil {
+			s.view.setAnnotation(a)
+		}
+		id = a.ID
+	case RefFunnel:
+		f := &Funnel{}
+		if err = strictJSON(body, f); err == nil {
+			s.view.setFunnel(f)
+		}
+		id = f.ID
+	case RefSecondFactor:
+		f := &SecondFactor{}
+		if err = strictJSON(body, f); err == nil {
+			s.view.factors = s.view.factors.put(f.User, f)
+		}
+		id = f.User
+	case RefReports:
+		x := &Reports{}
+		if err = strictJSON(body, x); err == nil {
+			s.view.reports = s.view.reports.put(uint64(x.Site), x)
+		}
+		id = uint64(x.Site)
 	default:
 		err = fmt.Errorf("the kind is not known to this release")
 	}
@@ -302,6 +357,21 @@ func (v *View) refs() []Ref {
 	}
 	for id := range v.guests.from(0) {
 		out = append(out, Ref{RefGuest, id})
+	}
+	for id := range v.preferences.from(0) {
+		out = append(out, Ref{RefPreferences, id})
+	}
+	for id := range v.annotations.from(0) {
+		out = append(out, Ref{RefAnnotation, id})
+	}
+	for id := range v.funnels.from(0) {
+		out = append(out, Ref{RefFunnel, id})
+	}
+	for id := range v.factors.from(0) {
+		out = append(out, Ref{RefSecondFactor, id})
+	}
+	for id := range v.reports.from(0) {
+		out = append(out, Ref{RefReports, id})
 	}
 	return out
 }

@@ -116,9 +116,32 @@ func (c *DeleteUser) apply(s *State, _ int64) Result {
 	}
 	s.closeSessions(u.ID)
 	s.endVisits(u.ID)
+	s.dropPreferences(u.ID)
+	s.dropFactor(u.ID)
 	s.view.dropUser(u)
 	s.mark(RefUser, u.ID)
 	return Result{User: u}
+}
+
+func (c *UpdateUser) apply(s *State, _ int64) Result {
+	old, ok := s.view.User(c.ID)
+	if !ok || old.Org != c.Org {
+		return refused(analytics.NotFound, "user: there is no user %d", c.ID)
+	}
+	if old.Role == c.Role {
+		return Result{User: old, Existed: true}
+	}
+	if old.Role == Owner && s.ownersOf(old.Org) == 1 {
+		return refused(analytics.Conflict, "role: %s is the only owner of the organisation", old.Email)
+	}
+	u := *old
+	u.Role = c.Role
+	s.view.setUser(&u)
+	s.mark(RefUser, u.ID)
+	if s.view.HasOwner() {
+		s.view.setup = Hash{}
+	}
+	return Result{User: &u}
 }
 
 func (s *State) ownersOf(org uint64) int {
@@ -266,6 +289,13 @@ func (s *State) dropContents(site analytics.SiteID) {
 	for _, g := range s.view.Guests(site) {
 		s.dropGuest(g)
 	}
+	for _, a := range s.view.Annotations(site) {
+		s.dropAnnotation(a)
+	}
+	for _, f := range s.view.Funnels(site) {
+		s.dropFunnel(f)
+	}
+	s.dropReports(site)
 	if _, ok := s.view.settings.get(uint64(site)); ok {
 		s.putSettings(settings{Site: site})
 	}
@@ -307,6 +337,13 @@ func (c *RevokeKey) apply(s *State, _ int64) Result {
 }
 
 func (c *OpenSession) apply(s *State, at int64) Result {
+	if _, needed := s.view.SecondFactor(c.User); needed {
+		return refused(analytics.Unauthorized, "code: this account has a second factor")
+	}
+	return s.openSession(c, at)
+}
+
+func (s *State) openSession(c *OpenSession, at int64) Result {
 	u, ok := s.view.User(c.User)
 	if !ok {
 		return refused(analytics.NotFound, "user: there is no user %d", c.User)

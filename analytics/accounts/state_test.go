@@ -390,7 +390,7 @@ func drawChange(t *rapid.T) Change {
 	if rapid.Bool().Draw(t, "contents") {
 		return drawContents(t, analytics.SiteID(n("site")), n("id"), word)
 	}
-	switch rapid.IntRange(0, 15).Draw(t, "kind") {
+	switch rapid.IntRange(0, 21).Draw(t, "kind") {
 	case 0:
 		return &CreateOrg{Name: word}
 	case 1, 2:
@@ -418,6 +418,24 @@ func drawChange(t *rapid.T) Change {
 		return &Touch{Sessions: []Seen{{n("session"), 30 * hour}}, Keys: []Seen{{n("key"), 40 * hour}}}
 	case 14:
 		return &OfferSetup{Hash: hash}
+	case 15:
+		return &UpdateUser{Org: n("org"), ID: n("user"), Role: Role(rapid.IntRange(1, 3).Draw(t, "role"))}
+	case 16:
+		return &PutPreferences{Preferences{User: n("user"), Theme: rapid.SampledFrom([]string{"", "dark"}).Draw(t, "theme"),
+			Pinned: rapid.SampledFrom([][]analytics.SiteID{nil, {3, 1}}).Draw(t, "pinned")}}
+	case 17:
+		return &OfferSecondFactor{User: n("user"), Secret: TOTPSecret{1}}
+	case 18, 19:
+		secret := TOTPSecret{1}
+		return &ConfirmSecondFactor{User: n("user"), Offer: HashOf(secret[:]), Step: n("step"), Recovery: []Hash{hash}, Keep: &hash}
+	case 20:
+		c := &OpenProvenSession{Session: OpenSession{User: n("user"), Hash: hash, Expires: 100 * hour}}
+		if rapid.Bool().Draw(t, "proof") {
+			c.Proof = &Proof{Step: n("step")}
+		}
+		return c
+	case 21:
+		return &RemoveSecondFactor{User: n("user"), Proof: &Proof{Recovery: &hash}}
 	}
 	if rapid.Bool().Draw(t, "expire") {
 		return &Expire{}
@@ -467,7 +485,12 @@ func FuzzDecodeCommand(f *testing.F) {
 		&PutGoal{Site: 1, Goal: GoalDef{Kind: analytics.GoalScroll, Page: "/blog/**", Scroll: 50, Props: []Condition{{"plan", "pro"}}}}, &UpdateGoal{Site: 1, ID: 1}, &DeleteGoal{Site: 1, ID: 1},
 		&CreateSegment{Site: 1, Name: "s", Data: `{"filters":[["is","visit:country",["DE"]]],"labels":{"DE":"Germany"}}`}, &UpdateSegment{Site: 1, ID: 1, Name: new("x")}, &DeleteSegment{Site: 1, ID: 1},
 		&ChangeProperties{Site: 1, Add: []string{"plan"}}, &UpdateSite{ID: 1, Tracker: &TrackerChange{OutboundLinks: new(true)}},
-		&PutSharedLink{Site: 1, Name: "l", Slug: strings.Repeat("a", 43)}, &DeleteSharedLink{Site: 1, ID: 1}, &PutGuest{Site: 1, Email: "g@x.y"}, &RemoveGuest{Site: 1, Email: "g@x.y"}} {
+		&PutSharedLink{Site: 1, Name: "l", Slug: strings.Repeat("a", 43)}, &DeleteSharedLink{Site: 1, ID: 1}, &PutGuest{Site: 1, Email: "g@x.y"}, &RemoveGuest{Site: 1, Email: "g@x.y"},
+		&PutPreferences{Preferences{User: 1, Pinned: []analytics.SiteID{1}, Groups: []SiteGroup{{Name: "g", Sites: []analytics.SiteID{1}}}, Theme: "dark", Language: "pt-BR", WeekStart: "sunday"}},
+		&CreateAnnotation{Site: 1, Date: "2026-11-02", Text: "t", Author: 1}, &UpdateAnnotation{Site: 1, ID: 1, Text: new("x")}, &DeleteAnnotation{Site: 1, ID: 1},
+		&CreateFunnel{Site: 1, Name: "f", Steps: []FunnelStep{{Page: "/"}, {Event: "e", Props: map[string]string{"a": "b"}}}, Window: "7d"}, &UpdateFunnel{Site: 1, ID: 1, Window: new("1h")}, &DeleteFunnel{Site: 1, ID: 1},
+		&OfferSecondFactor{User: 1, Secret: TOTPSecret{1}}, &ConfirmSecondFactor{User: 1, Step: 1, Recovery: []Hash{{1}}, Keep: &Hash{2}},
+		&OpenProvenSession{Session: OpenSession{User: 1, Hash: Hash{1}, Expires: 9}, Proof: &Proof{Step: 1}}, &RemoveSecondFactor{User: 1, Proof: &Proof{Recovery: &Hash{1}}}, &UpdateUser{Org: 1, ID: 1, Role: Admin}} {
 		b, err := Command{At: 5, Change: c}.Append(nil)
 		if err != nil {
 			f.Fatal(err)

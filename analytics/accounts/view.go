@@ -26,6 +26,12 @@ type View struct {
 	links    trie[*SharedLink]
 	guests   trie[*Guest]
 
+	preferences trie[*Preferences] // by user
+	annotations trie[*Annotation]
+	funnels     trie[*Funnel]
+	factors     trie[*SecondFactor] // by user
+	reports     trie[*Reports]      // by site
+
 	byDomain index[*analytics.Site]
 	byEmail  index[*User]
 	byKey    index[*Key]
@@ -44,6 +50,9 @@ type View struct {
 	guestsOf   trie[trie[*Guest]]             // by site
 	guestOf    trie[[]*Guest]                 // by user, in order of sites
 
+	annotationsOf trie[trie[*Annotation]] // by site
+	funnelsOf     trie[trie[*Funnel]]     // by site
+
 	owners int // users with the role Owner, of all organisations
 }
 
@@ -58,6 +67,9 @@ type counters struct {
 	Segment uint64 `json:"segment,omitempty"`
 	Link    uint64 `json:"link,omitempty"`
 	Guest   uint64 `json:"guest,omitempty"`
+
+	Annotation uint64 `json:"annotation,omitempty"`
+	Funnel     uint64 `json:"funnel,omitempty"`
 }
 
 func newView() View {

@@ -10,9 +10,9 @@ type Kinds uint16
 
 // The kinds of things in the state.
 const (
-	Sites  Kinds = 1 << iota // sites with all that is set up in them: goals, segments, links, guests
+	Sites  Kinds = 1 << iota // sites with all that is set up in them: goals, segments, links, guests, annotations, funnels
 	Keys                     // API keys
-	Users                    // organisations, users, sessions, the first setup
+	Users                    // organisations, users with preferences and second factors, sessions, the first setup
 	Nodes                    // the cluster and its nodes
 	Shards                   // where replicas are and are to be
 	Salts                    // which salt is in force
@@ -46,7 +46,8 @@ func changedBy(x command) Kinds {
 		return Keys | Users
 	case *accounts.DeleteSite:
 		return Sites | Keys
-	case *accounts.CreateOrg, *accounts.SetPassword,
+	case *accounts.CreateOrg, *accounts.SetPassword, *accounts.UpdateUser, *accounts.PutPreferences,
+		*accounts.OfferSecondFactor, *accounts.ConfirmSecondFactor, *accounts.RemoveSecondFactor, *accounts.OpenProvenSession,
 		*accounts.OpenSession, *accounts.CloseSession, *accounts.CloseSessions, *accounts.OfferSetup, *accounts.Expire:
 		return Users
 	case *accounts.CreateUser, *accounts.DeleteUser, *accounts.CompleteSetup:

@@ -69,6 +69,16 @@ type Enricher interface {
 	RegistrableDomain(host string) string
 }
 
+// Inspector remembers the events of the sites that somebody looks at. Calls are
+// concurrent and do not wait.
+type Inspector interface {
+	// Watching tells whether it wants to be told of a site's events at now, Unix ms.
+	Watching(site analytics.SiteID, now int64) bool
+	// Note tells what was decided about an event, and which rule spoke against it,
+	// "" for none. It keeps none of its arguments.
+	Note(site analytics.SiteID, ev *analytics.Event, verdict analytics.Reason, rule string)
+}
+
 // Options are what a Door is made of. The first four are required.
 type Options struct {
 	Recorder  Recorder
@@ -80,6 +90,8 @@ type Options struct {
 	Random  func() uint64    // ids of events that have none; math/rand/v2.Uint64
 	Trusted []netip.Prefix   // proxies whose forwarding headers are believed
 	Metrics *metrics.Set
+	// Inspector is told of events of known sites; nil for nobody.
+	Inspector Inspector
 
 	// Limits in events per second; 0 is unlimited. Bursts default to twice the
 	// rate. They hold for /api/event and /pixel.gif, not for senders with a key.
@@ -123,6 +135,9 @@ func New(opts Options) *Door {
 		addresses: newLimiter(opts.PerAddress, opts.PerAddressBurst),
 		sites:     newLimiter(opts.PerSite, opts.PerSiteBurst),
 		batches:   make(chan struct{}, batchesMax),
+	}
+	if opts.Inspector == nil {
+		d.opts.Inspector = nobody{}
 	}
 	d.requests.New = func() any { return new(request) }
 	d.count.init(opts.Metrics)

@@ -103,6 +103,7 @@ func (d *Door) dropInvalid(r *request) {
 		domain, list = nextDomain(list)
 		if site, ok := d.opts.Directory.Site(domain); ok {
 			d.drop(site.ID, analytics.DropInvalid, r.nowMS)
+			d.noteInvalid(r, site)
 			named = true
 		}
 	}

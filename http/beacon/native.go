@@ -141,6 +141,7 @@ func (b *batch) take(i int, span []byte) {
 	var ev analytics.Event
 	if e.wrong == "" {
 		if reason := b.event(e, site, &ev); reason != analytics.Counted && e.wrong == "" {
+			b.noteDrop(site, &ev, e, reason)
 			b.refuse(i, site, reason)
 			return
 		}
@@ -149,6 +150,7 @@ func (b *batch) take(i int, span []byte) {
 		var id analytics.SiteID
 		if site != nil {
 			id = site.ID
+			b.noteDrop(site, &ev, e, e.wrongReason)
 		}
 		b.door.drop(id, e.wrongReason, b.nowMS)
 		b.results[i] = result{invalid, e.wrong}
@@ -200,7 +202,11 @@ func (b *batch) record() error {
 			continue
 		}
 		recorded = true
+		watching := b.door.opts.Inspector.Watching(g.site.ID, b.nowMS)
 		for k, receipt := range receipts {
+			if watching {
+				b.door.opts.Inspector.Note(g.site.ID, &g.events[k], receipt.Reason, "")
+			}
 			if receipt.Token.Index > g.token.Index {
 				g.token = receipt.Token
 			}

@@ -103,6 +103,9 @@ func (d *Door) recordAll(r *request, ctx *fasthttp.RequestCtx) error {
 			}
 			d.drop(id, reason, r.nowMS)
 			r.drop(reason)
+			if site != nil && d.opts.Inspector.Watching(id, r.nowMS) {
+				d.noteDrop(r, ctx, site, reason)
+			}
 			continue
 		}
 		if err := d.record(r, site); err != nil {
@@ -208,6 +211,9 @@ func (d *Door) record(r *request, site *analytics.Site) error {
 		return err
 	}
 	d.count.receipt(receipt.Reason)
+	if d.opts.Inspector.Watching(site.ID, r.nowMS) {
+		d.opts.Inspector.Note(site.ID, e, receipt.Reason, "")
+	}
 	if receipt.Token.Index != 0 {
 		r.token = receipt.Token
 	}

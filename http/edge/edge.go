@@ -37,7 +37,10 @@ type Options struct {
 	// Fallback answers GET and HEAD of paths that no route has, outside /api/
 	// and /v1/: the dashboard. Nil answers 404 as JSON.
 	Fallback door.Handler
-	Auth     Authenticator
+	// Framed is the beginning of the fallback's paths that pages of others may show
+	// in a frame, if asked for with embed=true; "" for none.
+	Framed string
+	Auth   Authenticator
 	// Trusted lists the proxies whose forwarding headers are believed.
 	Trusted []netip.Prefix
 	Metrics *metrics.Set

@@ -495,3 +495,30 @@ func TestAClientThatLeavesIsNoFaultOfOurs(t *testing.T) {
 		t.Errorf("%d answers of 5xx, want the one", n)
 	}
 }
+
+func TestOnlySharedPagesThatAskForItAreFramed(t *testing.T) {
+	s := start(t, func(o *Options) { o.Framed = "/share/" })
+	for what, framed := range map[string]bool{
+		"GET /share/shop.example?auth=x&embed=true":            true,
+		"GET /share/shop.example?embed=true&theme=dark&auth=x": true,
+		"GET /share/shop.example?auth=x":                       false,
+		"GET /share/shop.example?auth=x&embed=1":               false,
+		"GET /login?embed=true":                                false,
+		"GET /shares/x?embed=true":                             false,
+		"GET /v1/public?embed=true":                            false,
+		"GET /login?/share/&embed=true":                        false,
+		"GET /share/../login?embed=true":                       false,
+		"GET /share/%2e%2e/login?embed=true":                   false,
+		"POST /share/shop.example?embed=true":                  false,
+	} {
+		resp, _ := s.ask(t, what, "")
+		csp := resp.Header.Get("Content-Security-Policy")
+		if got := strings.HasSuffix(csp, "frame-ancestors *"); got != framed || !strings.Contains(csp, "script-src 'self'") || !framed && !strings.HasSuffix(csp, "frame-ancestors 'none'") {
+			t.Errorf("%s: policy %q", what, csp)
+		}
+	}
+	alone := start(t, nil)
+	if resp, _ := alone.ask(t, "GET /share/shop.example?embed=true", ""); !strings.HasSuffix(resp.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'") {
+		t.Error("framed although nothing is to be")
+	}
+}

@@ -126,6 +126,9 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx, r *door.Route) {
 		allowOrigins(ctx)
 		return
 	}
+	if r == &s.fallback {
+		s.letFrame(ctx)
+	}
 	protect(ctx, s.secure(ctx))
 }
 

@@ -115,8 +115,22 @@ func (s *Server) secure(ctx *fasthttp.RequestCtx) bool {
 		strings.EqualFold(string(ctx.Request.Header.Peek("X-Forwarded-Proto")), "https") && door.Trusts(s.opts.Trusted, door.Peer(ctx))
 }
 
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
-	"connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+const (
+	policyInFrames = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
+		"connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors "
+	policy = policyInFrames + "'none'"
+)
+
+// letFrame lets pages of others show the fallback's page in a frame where
+// Options.Framed allows it and the request asks for it. Sessions of users do not
+// come along into frames: their cookies are for requests of our own pages.
+func (s *Server) letFrame(ctx *fasthttp.RequestCtx) {
+	if s.opts.Framed == "" || !strings.HasPrefix(text(ctx.Request.URI().PathOriginal()), s.opts.Framed) || string(ctx.QueryArgs().Peek("embed")) != "true" {
+		return
+	}
+	ctx.Response.Header.Set("Content-Security-Policy", policyInFrames+"*")
+	ctx.Response.Header.Set("Cross-Origin-Resource-Policy", "cross-origin")
+}
 
 // protect adds the security headers that the handler did not set itself.
 func protect(ctx *fasthttp.RequestCtx, secure bool) {

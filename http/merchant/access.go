@@ -47,11 +47,19 @@ DELETE /v1/session            204 204 204 204 204 204 204 204 204
 GET    /v1/sessions           401 200 200 200 200 403 403 403 403
 DELETE /v1/sessions           401 204 204 204 204 403 403 403 403
 PUT    /v1/password           401 204 204 204 204 403 403 403 403
+GET    /v1/second-factor      401 200 200 200 200 403 403 403 403
+POST   /v1/second-factor      401 200 200 200 200 403 403 403 403
+PUT    /v1/second-factor      401 200 200 200 200 403 403 403 403
+DELETE /v1/second-factor      401 204 204 204 204 403 403 403 403
+GET    /v1/preferences        401 200 200 200 200 403 403 403 403
+PUT    /v1/preferences        401 200 200 200 200 403 403 403 403
 GET    /v1/orgs               401 403 403 403 403 403 403 403 200
 POST   /v1/orgs               401 403 403 403 403 403 403 403 201
 GET    /v1/users              401 403 403 200 200 403 403 403 200
 POST   /v1/users              401 403 403 201 201 403 403 403 201
+PUT    /v1/users/{id}         401 403 403 200 404 403 403 403 200
 DELETE /v1/users/{id}         401 403 403 204 404 403 403 403 204
+DELETE /v1/users/{id}/second-factor 401 403 403 204 404 403 403 403 204
 GET    /v1/keys               401 403 403 200 200 403 403 403 200
 POST   /v1/keys               401 403 403 201 201 403 403 403 201
 DELETE /v1/keys/{id}          401 403 403 204 404 403 403 403 204
@@ -62,9 +70,24 @@ GET    /v1/sites/{site}       401 200 200 200 404 200 403 200 200
 PUT    /v1/sites/{site}       401 403 200 200 404 403 403 200 200
 DELETE /v1/sites/{site}       401 403 204 204 404 403 403 204 204
 GET    /v1/sites/{site}/live  401 200 200 200 404 200 403 403 200
+GET    /v1/sites/{site}/live/events 401 200 200 200 404 200 403 403 200
+GET    /v1/sites/{site}/inspector 401 200 200 200 404 200 403 403 200
+GET    /v1/sites/{site}/check 401 200 200 200 404 200 403 200 200
+GET    /v1/sites/{site}/reports 401 403 200 200 404 403 403 200 200
+PUT    /v1/sites/{site}/reports 401 403 200 200 404 403 403 200 200
+POST   /v1/shared-link/session 404 404 404 404 404 404 404 404 404
 GET    /v1/sites/{site}/drops 401 200 200 200 404 200 403 403 200
 GET    /v1/sites/{site}/seals 401 200 200 200 404 200 403 403 200
 POST   /v1/sites/{site}/erase 401 403 200 200 404 403 403 403 200
+GET    /v1/sites/{site}/guests 401 403 200 200 404 403 403 200 200
+GET    /v1/sites/{site}/annotations 401 200 200 200 404 200 403 200 200
+POST   /v1/sites/{site}/annotations 401 201 201 201 404 403 403 201 201
+PUT    /v1/sites/{site}/annotations/{id} 401 403 200 200 404 403 403 200 200
+DELETE /v1/sites/{site}/annotations/{id} 401 403 204 204 404 403 403 204 204
+GET    /v1/sites/{site}/funnels 401 200 200 200 404 200 403 200 200
+POST   /v1/sites/{site}/funnels 401 403 201 201 404 403 403 201 201
+PUT    /v1/sites/{site}/funnels/{id} 401 403 200 200 404 403 403 200 200
+DELETE /v1/sites/{site}/funnels/{id} 401 403 204 204 404 403 403 204 204
 `
 
 // AccessTable is who may do what at this door.

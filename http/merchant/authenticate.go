@@ -30,16 +30,19 @@ func NewAuthenticator(a Accounts, operator accounts.Hash, clock func() time.Time
 
 // Authenticate gives the caller's identity. A bearer token that nobody knows
 // gives an anonymous identity with Refused set; a cookie that is not good any
-// more gives a plainly anonymous one. The error is always nil: nothing here can
+// more gives a plainly anonymous one. Shared links that the browser has opened come
+// with either. The error is always nil: nothing here can
 // fail. For keys, tokens and the cookie of https it allocates nothing.
 func (a *Authenticator) Authenticate(ctx *fasthttp.RequestCtx) (accounts.Identity, error) {
 	if header := ctx.Request.Header.Peek(fasthttp.HeaderAuthorization); len(header) > 0 {
 		return a.bearer(header), nil
 	}
+	var who accounts.Identity
 	if _, hash, ok := cookie(ctx); ok {
-		return a.session(&hash), nil
+		who = a.session(&hash)
 	}
-	return accounts.Identity{}, nil
+	who.Opened = openedBy(ctx, a.accounts.View(), a.clock().UnixMilli())
+	return who, nil
 }
 
 func (a *Authenticator) bearer(header []byte) accounts.Identity {

@@ -54,7 +54,7 @@ func jsonName(kind string) string {
 		return "true or false"
 	case "slice":
 		return "a list"
-	case "struct":
+	case "struct", "map":
 		return "an object"
 	}
 	return "a number"

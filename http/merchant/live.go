@@ -38,17 +38,10 @@ func (h *Handler) live(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
 			return err
 		}
 	}
-	header := &ctx.Response.Header
-	header.SetContentType("text/event-stream; charset=utf-8")
-	header.Set("Cache-Control", "no-cache, no-transform")
-	header.Set("X-Accel-Buffering", "no")
+	streamHeader(ctx)
 	if ctx.IsHead() {
 		return nil
 	}
-	// The server's own deadline is for a whole answer. From here on each write
-	// moves it, see stream.flush.
-	_ = ctx.SetWriteDeadline(time.Now().Add(stuckAfter))
-	ctx.SetConnectionClose()
 	s.pulse = h.pulses.join(site.ID)
 	ctx.SetBodyStreamWriter(func(w *bufio.Writer) {
 		defer h.streams.close(caller)
@@ -57,6 +50,21 @@ func (h *Handler) live(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
 		s.run(w)
 	})
 	return nil
+}
+
+// streamHeader begins the answer of a stream.
+func streamHeader(ctx *fasthttp.RequestCtx) {
+	header := &ctx.Response.Header
+	header.SetContentType("text/event-stream; charset=utf-8")
+	header.Set("Cache-Control", "no-cache, no-transform")
+	header.Set("X-Accel-Buffering", "no")
+	if ctx.IsHead() {
+		return
+	}
+	// The server's own deadline is for a whole answer. From here on each write
+	// moves it, see stream.flush.
+	_ = ctx.SetWriteDeadline(time.Now().Add(stuckAfter))
+	ctx.SetConnectionClose()
 }
 
 // callerKey is under what name the streams of a caller are counted.
@@ -161,7 +169,7 @@ func (s *stream) allowed() bool {
 		return false
 	}
 	s.site = site
-	who := s.who
+	who, opened := s.who, view.StillOpen(s.who.Opened, s.h.now())
 	switch {
 	case who.User != 0:
 		var hash accounts.Hash
@@ -178,6 +186,7 @@ func (s *stream) allowed() bool {
 			who = accounts.Identity{}
 		}
 	}
+	who.Opened = opened
 	return who.MayRead(site)
 }
 

@@ -19,6 +19,7 @@ import (
 	"footfall/analytics/accounts"
 	"footfall/analytics/query"
 	"footfall/http/door"
+	"footfall/http/inspect"
 )
 
 // Accounts is what the door needs of the control group. All calls may be
@@ -60,7 +61,7 @@ type Drops interface {
 	Drops(ctx context.Context, site analytics.SiteID) (map[int32]map[analytics.Reason]uint64, error)
 }
 
-// Options are what a Handler is made of. All up to Seals are required.
+// Options are what a Handler is made of. All up to Watch are required.
 type Options struct {
 	Accounts Accounts
 	Asker    Asker
@@ -68,7 +69,12 @@ type Options struct {
 	Drops    Drops
 	Eraser   Eraser
 	Seals    Seals
-	Clock    func() time.Time // default time.Now
+	Signs    Signs
+	Watch    *inspect.Watch
+	Peers    Peers // nil on a node alone
+	// SendsMail tells that reports can go out by e-mail.
+	SendsMail bool
+	Clock     func() time.Time // default time.Now
 	// Trusted lists the proxies whose forwarding headers are believed.
 	Trusted []netip.Prefix
 	// PublicURL is how pages of others reach this node, for the snippet; empty
@@ -88,9 +94,11 @@ const changeTimeout = 10 * time.Second
 type Handler struct {
 	opts     Options
 	byEmail  *throttle
+	byFactor *throttle // codes of the second factor, by account
 	byAddr   *throttle
 	streams  *streams
 	pulses   *pulses
+	others   *otherNodes
 	stop     chan struct{}
 	stopOnce sync.Once
 }
@@ -115,10 +123,14 @@ func New(opts Options) *Handler {
 	return &Handler{
 		opts:    opts,
 		byEmail: newThrottle(10, 15*time.Second),
-		byAddr:  newThrottle(50, 3*time.Second),
-		streams: newStreams(opts.StreamsMax, opts.StreamsPerCaller),
-		pulses:  newPulses(),
-		stop:    make(chan struct{}),
+		// Whoever is held back here knows the password; three of a million codes are
+		// good at a time.
+		byFactor: newThrottle(10, time.Minute),
+		byAddr:   newThrottle(50, 3*time.Second),
+		streams:  newStreams(opts.StreamsMax, opts.StreamsPerCaller),
+		pulses:   newPulses(),
+		others:   newOtherNodes(),
+		stop:     make(chan struct{}),
 	}
 }
 
@@ -137,12 +149,22 @@ func (h *Handler) Routes() []door.Route {
 		{Method: "GET", Path: "/v1/sessions", Need: door.SignedIn, Handler: h.listSessions},
 		{Method: "DELETE", Path: "/v1/sessions", Need: door.SignedIn, Handler: h.signOutEverywhere},
 		{Method: "PUT", Path: "/v1/password", Need: door.SignedIn, Handler: h.changePassword},
+		{Method: "GET", Path: "/v1/second-factor", Need: door.SignedIn, Handler: h.secondFactor},
+		{Method: "POST", Path: "/v1/second-factor", Need: door.SignedIn, Handler: h.offerSecondFactor},
+		{Method: "PUT", Path: "/v1/second-factor", Need: door.SignedIn, Handler: h.confirmSecondFactor},
+		{Method: "DELETE", Path: "/v1/second-factor", Need: door.SignedIn, Handler: h.removeSecondFactor},
+		{Method: "GET", Path: "/v1/preferences", Need: door.SignedIn, Handler: h.preferences},
+		{Method: "PUT", Path: "/v1/preferences", Need: door.SignedIn, Handler: h.putPreferences, BodyMax: 1 << 20},
+
+		{Method: "POST", Path: "/v1/shared-link/session", Need: door.Public, Handler: h.openShared},
 
 		{Method: "GET", Path: "/v1/orgs", Need: door.Known, Handler: h.listOrgs},
 		{Method: "POST", Path: "/v1/orgs", Need: door.Known, Handler: h.createOrg},
 		{Method: "GET", Path: "/v1/users", Need: door.Known, Handler: h.listUsers},
 		{Method: "POST", Path: "/v1/users", Need: door.Known, Handler: h.createUser},
+		{Method: "PUT", Path: "/v1/users/{id}", Need: door.Known, Handler: h.updateUser},
 		{Method: "DELETE", Path: "/v1/users/{id}", Need: door.Known, Handler: h.deleteUser},
+		{Method: "DELETE", Path: "/v1/users/{id}/second-factor", Need: door.Known, Handler: h.resetSecondFactor},
 		{Method: "GET", Path: "/v1/keys", Need: door.Known, Handler: h.listKeys},
 		{Method: "POST", Path: "/v1/keys", Need: door.Known, Handler: h.createKey},
 		{Method: "DELETE", Path: "/v1/keys/{id}", Need: door.Known, Handler: h.revokeKey},
@@ -154,9 +176,23 @@ func (h *Handler) Routes() []door.Route {
 		{Method: "PUT", Path: "/v1/sites/{site}", Need: door.Known, Handler: h.updateSite, BodyMax: 1 << 20},
 		{Method: "DELETE", Path: "/v1/sites/{site}", Need: door.Known, Handler: h.deleteSite},
 		{Method: "GET", Path: "/v1/sites/{site}/live", Need: door.Public, Handler: h.live},
+		{Method: "GET", Path: "/v1/sites/{site}/live/events", Need: door.Public, Handler: h.feed},
+		{Method: "GET", Path: "/v1/sites/{site}/inspector", Need: door.Known, Handler: h.inspector},
+		{Method: "GET", Path: "/v1/sites/{site}/check", Need: door.Known, Handler: h.check},
+		{Method: "GET", Path: "/v1/sites/{site}/reports", Need: door.Known, Handler: h.reports},
+		{Method: "PUT", Path: "/v1/sites/{site}/reports", Need: door.Known, Handler: h.putReports},
 		{Method: "GET", Path: "/v1/sites/{site}/drops", Need: door.Known, Handler: h.drops},
 		{Method: "GET", Path: "/v1/sites/{site}/seals", Need: door.Known, Handler: h.seals},
 		{Method: "POST", Path: "/v1/sites/{site}/erase", Need: door.Known, Handler: h.erase},
+		{Method: "GET", Path: "/v1/sites/{site}/guests", Need: door.Known, Handler: h.listGuests},
+		{Method: "GET", Path: "/v1/sites/{site}/annotations", Need: door.Public, Handler: h.listAnnotations},
+		{Method: "POST", Path: "/v1/sites/{site}/annotations", Need: door.Known, Handler: h.createAnnotation},
+		{Method: "PUT", Path: "/v1/sites/{site}/annotations/{id}", Need: door.Known, Handler: h.updateAnnotation},
+		{Method: "DELETE", Path: "/v1/sites/{site}/annotations/{id}", Need: door.Known, Handler: h.deleteAnnotation},
+		{Method: "GET", Path: "/v1/sites/{site}/funnels", Need: door.Public, Handler: h.listFunnels},
+		{Method: "POST", Path: "/v1/sites/{site}/funnels", Need: door.Known, Handler: h.createFunnel, BodyMax: 256 << 10},
+		{Method: "PUT", Path: "/v1/sites/{site}/funnels/{id}", Need: door.Known, Handler: h.updateFunnel, BodyMax: 256 << 10},
+		{Method: "DELETE", Path: "/v1/sites/{site}/funnels/{id}", Need: door.Known, Handler: h.deleteFunnel},
 	}
 }
 

@@ -29,6 +29,7 @@ import (
 	"footfall/analytics/query"
 	"footfall/analytics/site"
 	"footfall/http/door"
+	"footfall/http/inspect"
 )
 
 func TestMain(m *testing.M) {
@@ -56,6 +57,8 @@ type node struct {
 	dropped map[int32]map[analytics.Reason]uint64
 	sealed  []site.Seal
 	erased  []string // "domain name by"
+	watch   *inspect.Watch
+	signs   [2]int64 // first and last event
 
 	operatorToken string
 }
@@ -76,7 +79,8 @@ func build(t testing.TB, change func(*Options)) *node {
 	n.now.Store(begin.UnixMilli())
 	clock := func() time.Time { return time.UnixMilli(n.now.Load()) }
 	n.house = newHouse(clock)
-	opts := Options{Accounts: n.house, Asker: n.count, Live: n.pulse, Drops: n, Eraser: n, Seals: n, Clock: clock,
+	n.watch = inspect.New(inspect.Options{Edge: "here", Now: clock})
+	opts := Options{Accounts: n.house, Asker: n.count, Live: n.pulse, Drops: n, Eraser: n, Seals: n, Signs: n, Watch: n.watch, Clock: clock,
 		Trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 	if change != nil {
 		change(&opts)
@@ -89,6 +93,10 @@ func build(t testing.TB, change func(*Options)) *node {
 
 func (n *node) Drops(context.Context, analytics.SiteID) (map[int32]map[analytics.Reason]uint64, error) {
 	return n.dropped, n.count.err
+}
+
+func (n *node) Signs(context.Context, analytics.SiteID) (first, last int64, err error) {
+	return n.signs[0], n.signs[1], n.count.err
 }
 
 func (n *node) Seals(context.Context, analytics.SiteID) ([]site.Seal, error) {
@@ -274,7 +282,7 @@ func (c *counter) Ask(_ context.Context, site analytics.SiteID, q *query.Questio
 			switch m {
 			case query.Visitors:
 				row.Values = append(row.Values, query.Value{Number: float64(len(visitors))})
-			case query.Pageviews:
+			case query.Pageviews, query.Events:
 				row.Values = append(row.Values, query.Value{Number: float64(views)})
 			default:
 				return nil, fmt.Errorf("unexpected metric %s", m)

@@ -115,19 +115,79 @@ func (h *Handler) createUser(ctx *fasthttp.RequestCtx, who accounts.Identity) er
 	return nil
 }
 
-func (h *Handler) deleteUser(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
+// managedUser finds the user that the path names for those who manage them.
+func (h *Handler) managedUser(ctx *fasthttp.RequestCtx, who accounts.Identity) (*accounts.User, error) {
 	if !who.MayManageOrg(who.Org) {
-		return errOwnersOnly()
+		return nil, errOwnersOnly()
 	}
 	id, err := idParam(ctx, "user")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	user, ok := h.view().User(id)
 	if !ok || !who.MayManageOrg(user.Org) {
-		return analytics.Errorf(analytics.NotFound, "user: there is no user %d", id)
+		return nil, analytics.Errorf(analytics.NotFound, "user: there is no user %d", id)
 	}
-	if _, err := h.do(&accounts.DeleteUser{Org: user.Org, ID: id}); err != nil {
+	return user, nil
+}
+
+func (h *Handler) updateUser(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
+	user, err := h.managedUser(ctx, who)
+	if err != nil {
+		return err
+	}
+	var in struct {
+		Role string `json:"role"`
+	}
+	if err := readJSON(ctx, &in); err != nil {
+		return err
+	}
+	change := accounts.UpdateUser{Org: user.Org, ID: user.ID}
+	if change.Role, err = accounts.ParseRole(in.Role); err != nil {
+		return err
+	}
+	out, err := h.do(&change)
+	if err != nil {
+		return err
+	}
+	door.WriteJSON(ctx, fasthttp.StatusOK, sessionBody{userOf(out.User)})
+	return nil
+}
+
+// listGuests is for those who may ask guests in: addresses are nobody else's
+// business.
+func (h *Handler) listGuests(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
+	site, err := h.siteOf(ctx, who, provision)
+	if err != nil {
+		return err
+	}
+	type body struct {
+		Email   string `json:"email"`
+		Role    string `json:"role"`
+		Status  string `json:"status"`
+		Created string `json:"created"`
+	}
+	out := []body{}
+	for _, g := range h.view().Guests(site.ID) {
+		b := body{Email: g.Email, Role: "viewer", Status: "invited", Created: instant(g.Created)}
+		if g.Editor {
+			b.Role = "editor"
+		}
+		if g.User != 0 {
+			b.Status = "accepted"
+		}
+		out = append(out, b)
+	}
+	door.WriteJSON(ctx, fasthttp.StatusOK, map[string][]body{"guests": out})
+	return nil
+}
+
+func (h *Handler) deleteUser(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
+	user, err := h.managedUser(ctx, who)
+	if err != nil {
+		return err
+	}
+	if _, err := h.do(&accounts.DeleteUser{Org: user.Org, ID: user.ID}); err != nil {
 		return err
 	}
 	return noContent(ctx)

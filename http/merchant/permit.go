@@ -12,8 +12,12 @@ import (
 // right is one of Identity's May… methods.
 type right func(accounts.Identity, *analytics.Site) bool
 
-func read(who accounts.Identity, site *analytics.Site) bool   { return who.MayRead(site) }
-func manage(who accounts.Identity, site *analytics.Site) bool { return who.MayManage(site) }
+func read(who accounts.Identity, site *analytics.Site) bool     { return who.MayRead(site) }
+func manage(who accounts.Identity, site *analytics.Site) bool   { return who.MayManage(site) }
+func annotate(who accounts.Identity, site *analytics.Site) bool { return who.MayAnnotate(site) }
+func provision(who accounts.Identity, site *analytics.Site) bool {
+	return who.MayProvision(site.Org)
+}
 func see(who accounts.Identity, site *analytics.Site) bool {
 	return who.MayRead(site) || who.MayManage(site)
 }

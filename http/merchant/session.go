@@ -133,12 +133,14 @@ func (h *Handler) newSession(ctx *fasthttp.RequestCtx, open *accounts.OpenSessio
 	return id, open.Check()
 }
 
-// signIn checks e-mail address and password. For an unknown address it takes
-// the same time and answers the same text.
+// signIn checks e-mail address and password, and then the second factor of who
+// has one. For an unknown address it takes the same time and answers the same
+// text.
 func (h *Handler) signIn(ctx *fasthttp.RequestCtx, _ accounts.Identity) error {
 	var in struct {
 		Email    string `json:"email"`
 		Password string `json:"password"`
+		shown
 	}
 	if err := readJSON(ctx, &in); err != nil {
 		return err
@@ -165,17 +167,23 @@ func (h *Handler) signIn(ctx *fasthttp.RequestCtx, _ accounts.Identity) error {
 	if !known {
 		return errWrongPassword()
 	}
+	var proof *accounts.Proof
+	if factor, has := h.view().SecondFactor(user.ID); has {
+		if proof, err = h.prove(ctx, email, factor, in.shown); err != nil {
+			return refuseFactor(ctx, err)
+		}
+	}
 	open := accounts.OpenSession{User: user.ID}
 	id, err := h.newSession(ctx, &open)
 	if err != nil {
 		return err
 	}
-	out, err := h.do(&open)
-	if analytics.CodeOf(err) == analytics.NotFound && err != nil { // removed a moment ago
+	out, err := h.do(openWith(&open, proof))
+	if err != nil && analytics.CodeOf(err) == analytics.NotFound { // removed a moment ago
 		return errWrongPassword()
 	}
-	if err != nil {
-		return err
+	if err != nil { // Unauthorized: somebody was faster with the code, or enabled a second factor
+		return refuseFactor(ctx, err)
 	}
 	setCookie(ctx, name, id)
 	door.WriteJSON(ctx, fasthttp.StatusOK, sessionBody{userOf(out.User)})
@@ -195,10 +203,10 @@ func (h *Handler) tryPassword(ctx *fasthttp.RequestCtx, email, hash, password st
 	from := h.addressKey(ctx)
 	now := h.now()
 	if wait, ok := h.byAddr.take(from, now); !ok {
-		return tooManyAttempts(ctx, wait)
+		return tooManyAttempts(ctx, "password", wait)
 	}
 	if wait, ok := h.byEmail.take(email, now); !ok {
-		return tooManyAttempts(ctx, wait)
+		return tooManyAttempts(ctx, "password", wait)
 	}
 	limit, cancel := context.WithTimeout(context.Background(), changeTimeout)
 	defer cancel()
@@ -214,10 +222,10 @@ func (h *Handler) tryPassword(ctx *fasthttp.RequestCtx, email, hash, password st
 	return nil
 }
 
-func tooManyAttempts(ctx *fasthttp.RequestCtx, wait time.Duration) error {
+func tooManyAttempts(ctx *fasthttp.RequestCtx, field string, wait time.Duration) error {
 	seconds := max(1, int(math.Ceil(wait.Seconds())))
 	ctx.Response.Header.Set("Retry-After", strconv.Itoa(seconds))
-	return analytics.Errorf(analytics.TooMany, "password: too many attempts, try again in %d seconds", seconds)
+	return analytics.Errorf(analytics.TooMany, "%s: too many attempts, try again in %d seconds", field, seconds)
 }
 
 // addressKey is what attempts of one origin are counted under: an IPv4 address
@@ -310,10 +318,7 @@ func (h *Handler) changePassword(ctx *fasthttp.RequestCtx, who accounts.Identity
 	if err := accounts.CheckPassword(in.Password, user.Email); err != nil {
 		return err
 	}
-	if err := h.tryPassword(ctx, user.Email, user.PasswordHash, in.Current); err != nil {
-		if analytics.CodeOf(err) == analytics.Unauthorized {
-			return analytics.Errorf(analytics.Forbidden, "current: is not your password")
-		}
+	if err := h.askAgain(ctx, "current", user, in.Current); err != nil {
 		return err
 	}
 	hash, err := h.hashed(in.Password)
@@ -328,7 +333,11 @@ func (h *Handler) changePassword(ctx *fasthttp.RequestCtx, who accounts.Identity
 	if err != nil {
 		return err
 	}
-	if _, err := h.do(&open); err != nil {
+	var change accounts.Change = &open
+	if _, has := h.view().SecondFactor(user.ID); has { // it was shown when the session began
+		change = &accounts.OpenProvenSession{Session: open}
+	}
+	if _, err := h.do(change); err != nil {
 		return err
 	}
 	setCookie(ctx, name, id)

@@ -245,7 +245,7 @@ func (h *Handler) updateSite(ctx *fasthttp.RequestCtx, who accounts.Identity) er
 
 func (h *Handler) deleteSite(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
 	// Guests who edit a site may not remove it.
-	site, err := h.siteOf(ctx, who, func(who accounts.Identity, site *analytics.Site) bool { return who.MayProvision(site.Org) })
+	site, err := h.siteOf(ctx, who, provision)
 	if err != nil {
 		return err
 	}

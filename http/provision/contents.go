@@ -187,12 +187,11 @@ func (d *Door) linkURL(ctx *fasthttp.RequestCtx, site *analytics.Site, l *accoun
 }
 
 // newLink makes or finds a shared link of a site.
-func (d *Door) newLink(site *analytics.Site, name string) (accounts.Result, error) {
-	slug, err := d.cfg.Accounts.NewSecret()
-	if err != nil {
-		return accounts.Result{}, err
+func (d *Door) newLink(change accounts.PutSharedLink) (out accounts.Result, err error) {
+	if change.Slug, err = d.cfg.Accounts.NewSecret(); err != nil {
+		return out, err
 	}
-	return d.do(&accounts.PutSharedLink{Site: site.ID, Name: name, Slug: slug})
+	return d.do(&change)
 }
 
 func (d *Door) putSharedLink(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
@@ -205,7 +204,7 @@ func (d *Door) putSharedLink(ctx *fasthttp.RequestCtx, who accounts.Identity) er
 	if err != nil {
 		return err
 	}
-	out, err := d.newLink(site, name)
+	out, err := d.newLink(accounts.PutSharedLink{Site: site.ID, Name: name})
 	if err != nil {
 		return err
 	}

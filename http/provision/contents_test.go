@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"footfall/analytics"
 	"footfall/analytics/accounts"
@@ -278,4 +279,22 @@ func TestNativeSharedLinks(t *testing.T) {
 	w.as(admin, "DELETE", path+"/1", "").is(204, "")
 	w.as(admin, "GET", path, "").is(200, `{"shared_links":[]}`)
 	w.as(admin, "POST", path, `{"name":""}`).fails(400, "name: must not be empty")
+}
+
+func TestASharedLinkMayHaveAPasswordAndAnEnd(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Clock = func() time.Time { return time.Date(2026, 5, 13, 12, 0, 0, 0, time.UTC) } })
+	const path = "/v1/sites/shop.example/shared-links"
+	w.as(admin, "POST", path, `{"name":"Open"}`).want(201, `"password":false,"expires":null`)
+	made := w.as(admin, "POST", path, `{"name":"Closed","password":"open sesame","expires":"2026-05-14T00:00:00+02:00"}`).want(201, `"password":true,"expires":"2026-05-13T22:00:00Z"`)
+	if strings.Contains(made.body, "sesame") {
+		t.Errorf("it shows the password: %s", made.body)
+	}
+	l, _ := w.house.View().SharedLink(2)
+	if l.PasswordHash != "hash of open sesame" || l.Expires != time.Date(2026, 5, 13, 22, 0, 0, 0, time.UTC).UnixMilli() {
+		t.Errorf("kept as %+v", l)
+	}
+	w.as(admin, "POST", path, `{"name":"Open","password":"x"}`).fails(409, "name: the site has a shared link of this name")
+	w.as(admin, "POST", path, `{"name":"Other","expires":"2026-05-13T12:00:00Z"}`).fails(400, "expires: must be a time to come, as 2026-01-02T15:04:05Z")
+	w.as(admin, "POST", path, `{"name":"Other","expires":"tomorrow"}`).fails(400, "expires: must be a time to come, as 2026-01-02T15:04:05Z")
+	w.as(admin, "POST", path, `{"name":"Other","password":"`+strings.Repeat("x", 2000)+`"}`).fails(400, "password: longer than 200 bytes")
 }

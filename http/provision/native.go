@@ -1,6 +1,9 @@
 package provision
 
 import (
+	"context"
+	"time"
+
 	"github.com/valyala/fasthttp"
 
 	"footfall/analytics"
@@ -76,10 +79,17 @@ type linkBody struct {
 	Name    string `json:"name"`
 	URL     string `json:"url"`
 	Created string `json:"created"`
+
+	Password bool    `json:"password"` // it has one
+	Expires  *string `json:"expires"`
 }
 
 func (d *Door) linkOf(ctx *fasthttp.RequestCtx, site *analytics.Site, l *accounts.SharedLink) linkBody {
-	return linkBody{ID: l.ID, Name: l.Name, URL: d.linkURL(ctx, site, l), Created: instant(l.Created)}
+	out := linkBody{ID: l.ID, Name: l.Name, URL: d.linkURL(ctx, site, l), Created: instant(l.Created), Password: l.PasswordHash != ""}
+	if l.Expires != 0 {
+		out.Expires = new(instant(l.Expires))
+	}
+	return out
 }
 
 // sharedLinks shows what lets anybody read the site, so it is for those who
@@ -97,21 +107,45 @@ func (d *Door) sharedLinks(ctx *fasthttp.RequestCtx, who accounts.Identity) erro
 	return nil
 }
 
-// createSharedLink answers 201, or 200 with the link that has the name.
+// createSharedLink answers 201, or 200 with the link that has the name. Who asks
+// for a password or an end does not get a link without.
 func (d *Door) createSharedLink(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
 	site, err := d.site(ctx, who, manages)
 	if err != nil {
 		return err
 	}
 	var in struct {
-		Name string `json:"name"`
+		Name     string `json:"name"`
+		Password string `json:"password"`
+		Expires  string `json:"expires"`
 	}
 	if err := readJSON(ctx, &in); err != nil {
 		return err
 	}
-	out, err := d.newLink(site, in.Name)
+	change := accounts.PutSharedLink{Site: site.ID, Name: in.Name}
+	if in.Expires != "" {
+		end, err := time.Parse(time.RFC3339, in.Expires)
+		if err != nil || !end.After(d.cfg.Clock()) {
+			return invalid("expires: must be a time to come, as 2026-01-02T15:04:05Z")
+		}
+		change.Expires = end.UnixMilli()
+	}
+	if in.Password != "" {
+		if len(in.Password) > accounts.PasswordBytesMax {
+			return invalid("password: longer than %d bytes", accounts.PasswordBytesMax)
+		}
+		limit, cancel := context.WithTimeout(context.Background(), changeTimeout)
+		defer cancel()
+		if change.PasswordHash, err = d.cfg.Accounts.HashPassword(limit, in.Password); err != nil {
+			return err
+		}
+	}
+	out, err := d.newLink(change)
 	if err != nil {
 		return err
+	}
+	if out.Existed && (in.Password != "" || in.Expires != "") {
+		return analytics.Errorf(analytics.Conflict, "name: the site has a shared link of this name")
 	}
 	door.WriteJSON(ctx, madeStatus(out), d.linkOf(ctx, site, out.Link))
 	return nil

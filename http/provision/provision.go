@@ -30,6 +30,8 @@ type Accounts interface {
 	Do(ctx context.Context, change accounts.Change) (accounts.Result, error)
 	// NewSecret makes 256 random bits as 43 characters of base64url.
 	NewSecret() (string, error)
+	// HashPassword takes its time and memory; it refuses with Overloaded.
+	HashPassword(ctx context.Context, password string) (string, error)
 	SiteSecret() (accounts.Secret, error)
 }
 
@@ -47,6 +49,7 @@ type Config struct {
 	PublicURL string
 	// Trusted lists the proxies whose forwarding headers are believed.
 	Trusted []netip.Prefix
+	Clock   func() time.Time // default time.Now
 	// SitesMax is how many sites an organisation may have when one is made here;
 	// 0: no limit.
 	SitesMax int
@@ -62,6 +65,9 @@ type Door struct {
 
 // New makes a Door.
 func New(cfg Config) *Door {
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
 	if cfg.Limited == nil {
 		cfg.Limited = func(h door.Handler) door.Handler { return h }
 	}

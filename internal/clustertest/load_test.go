@@ -49,12 +49,12 @@ const (
 
 // startLoad lets clients work until end; nodes are those that are asked directly.
 func (w *world) startLoad(nodes ...*testcluster.Node) *load {
-	seed := uint64(time.Now().UnixNano())
-	l := &load{w: w, random: rand.New(rand.NewPCG(seed, 1)), here: slices.Clone(nodes), known: map[string]map[string]int{}, failed: map[string]int{}}
-	for _, site := range w.sites {
-		l.known[site] = map[string]int{}
+	w.t.Helper()
+	if w.Balancer == nil {
+		w.t.Fatal("a load needs a balancer")
 	}
-	l.ctx, l.stop = context.WithCancel(context.Background())
+	l := w.quiet()
+	l.only(nodes...)
 	w.t.Cleanup(func() { l.stop(); l.clients.Wait() })
 	for range senders {
 		l.clients.Go(func() { l.repeat(l.send) })
@@ -67,9 +67,12 @@ func (w *world) startLoad(nodes ...*testcluster.Node) *load {
 
 // quiet is a load without clients, for views that the test sends itself.
 func (w *world) quiet() *load {
-	l := w.startLoad()
-	l.stop()
-	l.clients.Wait()
+	l := &load{w: w, random: rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1)), known: map[string]map[string]int{}, failed: map[string]int{}}
+	for _, site := range w.sites {
+		l.known[site] = map[string]int{}
+	}
+	l.ctx, l.stop = context.WithCancel(context.Background())
+	w.t.Cleanup(l.stop)
 	return l
 }
 
@@ -181,8 +184,6 @@ func (l *load) ask() {
 	case n != nil:
 		kind = "question to " + n.Name
 		a, err = n.Do(ctx, testnode.Request{Path: "/api/v2/query", Body: question(site), Key: testnode.AsOperator})
-	case l.w.Balancer == nil:
-		return
 	default:
 		kind = "question to the balancer"
 		a, err = l.w.Do(ctx, testnode.Request{Path: "/api/v1/stats/aggregate?metrics=pageviews&period=day&site_id=" + url.QueryEscape(site), Key: l.w.key})

@@ -109,11 +109,19 @@ DELETE  /v1/session                      204 204 204 204 204 204 204 204 204 204
 GET     /v1/sessions                     401 200 200 200 200 403 403 403 403 403
 DELETE  /v1/sessions                     401 204 204 204 204 403 403 403 403 403
 PUT     /v1/password                     401 204 204 204 204 403 403 403 403 403
+GET     /v1/second-factor                401 200 200 200 200 403 403 403 403 403
+POST    /v1/second-factor                401 200 200 200 200 403 403 403 403 403
+PUT     /v1/second-factor                401 200 200 200 200 403 403 403 403 403
+DELETE  /v1/second-factor                401 204 204 204 204 403 403 403 403 403
+GET     /v1/preferences                  401 200 200 200 200 403 403 403 403 403
+PUT     /v1/preferences                  401 200 200 200 200 403 403 403 403 403
 GET     /v1/orgs                         401 403 403 403 403 403 403 403 200 403
 POST    /v1/orgs                         401 403 403 403 403 403 403 403 201 403
 GET     /v1/users                        401 403 403 200 200 403 403 403 200 403
 POST    /v1/users                        401 403 403 201 201 403 403 403 201 403
+PUT     /v1/users/{id}                   401 403 403 200 404 403 403 403 200 403
 DELETE  /v1/users/{id}                   401 403 403 204 404 403 403 403 204 403
+DELETE  /v1/users/{id}/second-factor     401 403 403 204 404 403 403 403 204 403
 GET     /v1/keys                         401 403 403 200 200 403 403 403 200 403
 POST    /v1/keys                         401 403 403 201 201 403 403 403 201 403
 DELETE  /v1/keys/{id}                    401 403 403 204 404 403 403 403 204 403
@@ -124,9 +132,24 @@ GET     /v1/sites/{site}                 401 200 200 200 404 200 403 200 200 403
 PUT     /v1/sites/{site}                 401 403 200 200 404 403 403 200 200 403
 DELETE  /v1/sites/{site}                 401 403 204 204 404 403 403 204 204 403
 GET     /v1/sites/{site}/live            401 200 200 200 404 200 403 403 200 403
+GET     /v1/sites/{site}/live/events     401 200 200 200 404 200 403 403 200 403
+GET     /v1/sites/{site}/inspector       401 200 200 200 404 200 403 403 200 403
+GET     /v1/sites/{site}/check           401 200 200 200 404 200 403 200 200 403
+GET     /v1/sites/{site}/reports         401 403 200 200 404 403 403 200 200 403
+PUT     /v1/sites/{site}/reports         401 403 200 200 404 403 403 200 200 403
+POST    /v1/shared-link/session          404 404 404 404 404 404 404 404 404 404
 GET     /v1/sites/{site}/drops           401 200 200 200 404 200 403 403 200 403
 GET     /v1/sites/{site}/seals           401 200 200 200 404 200 403 403 200 403
 POST    /v1/sites/{site}/erase           401 403 200 200 404 403 403 403 200 403
+GET     /v1/sites/{site}/guests                       401 403 200 200 404 403 403 200 200 403
+GET     /v1/sites/{site}/annotations                  401 200 200 200 404 200 403 200 200 403
+POST    /v1/sites/{site}/annotations                  401 201 201 201 404 403 403 201 201 403
+PUT     /v1/sites/{site}/annotations/{id}             401 403 200 200 404 403 403 200 200 403
+DELETE  /v1/sites/{site}/annotations/{id}             401 403 204 204 404 403 403 204 204 403
+GET     /v1/sites/{site}/funnels                      401 200 200 200 404 200 403 200 200 403
+POST    /v1/sites/{site}/funnels                      401 403 201 201 404 403 403 201 201 403
+PUT     /v1/sites/{site}/funnels/{id}                 401 403 200 200 404 403 403 200 200 403
+DELETE  /v1/sites/{site}/funnels/{id}                 401 403 204 204 404 403 403 204 204 403
 
 GET     /healthz                         200 200 200 200 200 200 200 200 200 200
 GET     /readyz                          200 200 200 200 200 200 200 200 200 200
@@ -391,7 +414,11 @@ func (w *world) good(t *testing.T, r door.Route, caller merchant.Caller) (method
 	switch name := r.Method + " " + r.Path; {
 	case name == "DELETE /v1/sites/{site}":
 		site = w.addSite(w.ours, fmt.Sprintf("gone-%d.example", number)).Domain
-	case name == "DELETE /v1/users/{id}":
+	case r.Path == "/v1/users/{id}/second-factor":
+		user := w.addUser(w.ours, accounts.Viewer)
+		w.factor(user, true)
+		path = fmt.Sprintf("/v1/users/%d/second-factor", user.ID)
+	case r.Path == "/v1/users/{id}":
 		path = fmt.Sprintf("/v1/users/%d", w.addUser(w.ours, accounts.Viewer).ID)
 	case name == "DELETE /v1/keys/{id}":
 		hash := accounts.HashOf([]byte(w.addKey(0, accounts.StatsRead)))
@@ -453,14 +480,59 @@ func (w *world) good(t *testing.T, r door.Route, caller merchant.Caller) (method
 		"POST /v1/sites/{site}/shared-links": fmt.Sprintf(`{"name":"Link %d"}`, number),
 
 		"POST /v1/sites/{site}/erase": `{"visitor":"nobody"}`,
+
+		"POST /v1/shared-link/session": `{"slug":"nonsense"}`,
+		"PUT /v1/sites/{site}/reports": `{"weekly":{"emails":["a@b.example"],"webhooks":["https://hooks.example/x"]},"monthly":{"emails":["c@d.example"]}}`,
+
+		"POST /v1/second-factor":                fmt.Sprintf(`{"password":%q}`, password),
+		"PUT /v1/second-factor":                 fmt.Sprintf(`{"code":%q}`, factorCode()),
+		"DELETE /v1/second-factor":              fmt.Sprintf(`{"password":%q,"code":%q}`, password, factorCode()),
+		"PUT /v1/preferences":                   fmt.Sprintf(`{"pinned":[%q],"groups":[{"name":"All","sites":[%q]}],"theme":"dark","language":"de","week_start":"monday"}`, site, site),
+		"PUT /v1/users/{id}":                    `{"role":"admin"}`,
+		"POST /v1/sites/{site}/annotations":     `{"date":"2026-11-02","text":"Sale"}`,
+		"PUT /v1/sites/{site}/annotations/{id}": `{"text":"Sale ends"}`,
+		"POST /v1/sites/{site}/funnels":         fmt.Sprintf(`{"name":"Funnel %d","steps":[{"page":"/","scroll":50},{"event":"Signup","props":{"plan":"pro"}}],"window":"7d"}`, number),
+		"PUT /v1/sites/{site}/funnels/{id}":     fmt.Sprintf(`{"name":"Renamed %d"}`, number),
 	}[r.Method+" "+r.Path]
 	if r.Method == "PUT" && r.Path == "/v1/password" && w.user[caller] != nil { // whatever it was changed to before
 		w.n.do(&accounts.SetPassword{User: w.user[caller].ID, PasswordHash: w.hash})
 	}
+	if user := w.user[caller]; r.Path == "/v1/second-factor" && user != nil {
+		w.n.do(&accounts.SetPassword{User: user.ID, PasswordHash: w.hash})
+		w.factor(user, r.Method == "DELETE")
+		if r.Method == "GET" || r.Method == "POST" {
+			w.noFactor(user)
+		}
+	}
 	if r.Method == "POST" && r.Path == "/v1/session" {
+		w.noFactor(w.user[merchant.Viewer])
 		w.n.do(&accounts.SetPassword{User: w.user[merchant.Viewer].ID, PasswordHash: w.hash})
 	}
 	return r.Method, path, body
+}
+
+// factorSecret is that of every second factor here.
+var factorSecret = accounts.TOTPSecret([]byte("12345678901234567890"))
+
+// factorCode is a code that is good now and for half a minute more.
+func factorCode() string { return factorSecret.Code(uint64(time.Now().Unix()/30 + 1)) }
+
+// factor offers a user a second factor, and enables it.
+func (w *world) factor(user *accounts.User, enable bool) {
+	w.n.t.Helper()
+	w.noFactor(user)
+	w.n.do(&accounts.OfferSecondFactor{User: user.ID, Secret: factorSecret})
+	if enable {
+		w.n.do(&accounts.ConfirmSecondFactor{User: user.ID, Offer: accounts.HashOf(factorSecret[:]), Step: 1})
+	}
+}
+
+// noFactor removes the second factor that a user has.
+func (w *world) noFactor(user *accounts.User) {
+	w.n.t.Helper()
+	if _, has := w.n.control.View().SecondFactor(user.ID); has {
+		w.n.do(&accounts.RemoveSecondFactor{User: user.ID})
+	}
 }
 
 // thing makes what a request about one thing of the site is about: its id, or its
@@ -475,6 +547,11 @@ func (w *world) thing(t *testing.T, r door.Route, number int) (id, name string) 
 	case strings.Contains(r.Path, "/segments/{id}"):
 		s := w.n.do(&accounts.CreateSegment{Site: site, Name: fmt.Sprintf("Made %d", number), Data: `{"filters":[["is","visit:country",["DE"]]]}`}).Segment
 		return fmt.Sprint(s.ID), ""
+	case strings.Contains(r.Path, "/annotations/{id}"):
+		return fmt.Sprint(w.n.do(&accounts.CreateAnnotation{Site: site, Date: "2026-11-02", Text: "Made"}).Annotation.ID), ""
+	case strings.Contains(r.Path, "/funnels/{id}"):
+		f := w.n.do(&accounts.CreateFunnel{Site: site, Name: fmt.Sprintf("Made %d", number), Steps: []accounts.FunnelStep{{Page: "/"}, {Page: "/a"}}}).Funnel
+		return fmt.Sprint(f.ID), ""
 	case strings.Contains(r.Path, "/shared-links/{id}"):
 		slug, err := w.n.control.NewSecret()
 		if err != nil {
@@ -510,7 +587,7 @@ func (w *world) call(t *testing.T, caller merchant.Caller, method, path, body st
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.n.do(&accounts.OpenSession{User: user.ID, Hash: accounts.HashOf([]byte(id)), Agent: "test", Expires: time.Now().Add(time.Hour).UnixMilli()})
+		w.n.do(&accounts.OpenProvenSession{Session: accounts.OpenSession{User: user.ID, Hash: accounts.HashOf([]byte(id)), Agent: "test", Expires: time.Now().Add(time.Hour).UnixMilli()}})
 		header["Cookie"] = "__Host-footfall=" + id
 	}
 	for name, value := range more {

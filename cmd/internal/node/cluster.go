@@ -240,8 +240,11 @@ func (n *Node) report(r *placement.NodeReport) {
 }
 
 // holds tells whether a replica of a shard is here that can answer: one that has
-// been given the shard's records.
-func (n *Node) holds(shard uint16) bool { return n.sites.Present(shard) }
+// been given the shard's records and does not stand still because they are
+// damaged. What is said of the shard comes from other nodes else, its leader too.
+func (n *Node) holds(shard uint16) bool {
+	return n.sites.Present(shard) && n.host.Failed(rafthost.Group(shard)) == nil
+}
 
 // led is told of changes of leadership.
 func (n *Node) led(g rafthost.Group, leader uint64, self bool) {

@@ -17,6 +17,7 @@ import (
 	"footfall/http/door"
 	"footfall/http/edge"
 	"footfall/http/export"
+	"footfall/http/inspect"
 	"footfall/http/merchant"
 	"footfall/http/operator"
 	"footfall/http/partner"
@@ -34,6 +35,7 @@ func (n *Node) openDoors(extra func(*Node) []door.Route) error {
 	}
 	n.answers = readcache.New(plant(n, readcache.Options{Source: asker{n}, Metrics: n.set}))
 	name := n.name()
+	n.watch = inspect.New(inspect.Options{Edge: name, Now: n.clock.Now})
 	n.merchant = merchant.New(merchant.Options{
 		Accounts:  n.control,
 		Asker:     merchantAsker{n.answers},
@@ -41,6 +43,10 @@ func (n *Node) openDoors(extra func(*Node) []door.Route) error {
 		Drops:     drops{n},
 		Eraser:    eraser{n},
 		Seals:     seals{n},
+		Signs:     signs{n},
+		Watch:     n.watch,
+		Peers:     n.peers(),
+		SendsMail: n.cfg.Mail.Enabled(),
 		Clock:     n.clock.Now,
 		Trusted:   n.cfg.TrustedProxies,
 		PublicURL: n.cfg.PublicURL,
@@ -53,6 +59,7 @@ func (n *Node) openDoors(extra func(*Node) []door.Route) error {
 		Now:        n.clock.Now,
 		Trusted:    n.cfg.TrustedProxies,
 		Metrics:    n.set,
+		Inspector:  n.watch,
 		PerAddress: n.cfg.RateLimitAddress.WholePerSecond(),
 	}))
 	perHour := n.cfg.APIKeysPerHour
@@ -73,6 +80,7 @@ func (n *Node) openDoors(extra func(*Node) []door.Route) error {
 	provisions := provision.New(provision.Config{
 		Accounts:  n.control,
 		Limited:   partners.Limited,
+		Clock:     n.clock.Now,
 		PublicURL: n.cfg.PublicURL,
 		Trusted:   n.cfg.TrustedProxies,
 		Check: func(ctx context.Context, site *analytics.Site, who accounts.Identity, filters any) error {
@@ -119,6 +127,7 @@ func (n *Node) openDoors(extra func(*Node) []door.Route) error {
 		Routes:   routes,
 		Dial:     dial,
 		Fallback: files.Dashboard,
+		Framed:   "/share/",
 		Auth:     merchant.NewAuthenticator(n.control, accounts.HashOf([]byte(token)), n.clock.Now),
 		Trusted:  n.cfg.TrustedProxies,
 		Metrics:  n.set,
@@ -165,6 +174,26 @@ func (d drops) Drops(ctx context.Context, id analytics.SiteID) (map[int32]map[an
 	return d.n.sites.Drops(ctx, cluster.ShardOf(id), id)
 }
 
+// signs tells whether anything comes in for a site.
+type signs struct{ n *Node }
+
+func (s signs) Signs(ctx context.Context, id analytics.SiteID) (first, last int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askMax)
+	defer cancel()
+	if err := s.n.here(id, false); err != nil {
+		return 0, 0, err
+	}
+	v, err := s.n.sites.View(ctx, cluster.ShardOf(id), id)
+	if err != nil || v.First == 0 {
+		return 0, 0, err
+	}
+	last = v.First
+	for i := range v.Days {
+		last = max(last, v.Days[i].Last)
+	}
+	return v.First, last, nil
+}
+
 // gauges tells the metrics what the parts are doing.
 func (n *Node) gauges() {
 	gauge := func(name string, f func() float64) { n.set.GetOrCreateGauge(name, f) }
@@ -174,6 +203,8 @@ func (n *Node) gauges() {
 	gauge("footfall_block_cache_bytes", func() float64 { return float64(n.sites.CacheBytes()) })
 	gauge("footfall_views_pending_bytes", func() float64 { return float64(n.router.Pending()) })
 	gauge("footfall_log_unflushed_bytes", func() float64 { return float64(n.host.TotalLogBytes()) })
+	gauge("footfall_inspected_sites", func() float64 { return float64(n.watch.Sites()) })
+	gauge("footfall_inspected_bytes", func() float64 { return float64(n.watch.Bytes()) })
 	gauge("footfall_log_syncs_total", func() float64 { return float64(n.host.Stats().Syncs) })
 	gauge("footfall_log_entries_total", func() float64 { return float64(n.host.Stats().Entries) })
 	gauge("footfall_log_sync_seconds_total", func() float64 { return n.host.Stats().SyncTime.Seconds() })

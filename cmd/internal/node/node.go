@@ -39,6 +39,7 @@ import (
 	"footfall/http/door"
 	"footfall/http/edge"
 	"footfall/http/export"
+	"footfall/http/inspect"
 	"footfall/http/merchant"
 	"footfall/http/readcache"
 	"footfall/persistence/diskguard"
@@ -87,6 +88,7 @@ type Node struct {
 	merchant *merchant.Handler
 	answers  *readcache.Cache
 	exports  *export.Door
+	watch    *inspect.Watch
 
 	accounts sync.Mutex // one writing of accounts at a time
 	listener net.Listener
@@ -418,6 +420,7 @@ func (n *Node) serve(ctx, parts context.Context, run func(string, func(context.C
 	})
 	run("upkeep", n.upkeep)
 	run("keeper", n.keep)
+	run("reports", n.sendReports)
 	if n.clustered() {
 		run("placement", n.controller.Run)
 		run("member", n.member.Follow)

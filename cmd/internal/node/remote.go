@@ -38,8 +38,11 @@ var errUnknownAsk = &analytics.Error{Code: analytics.Invalid, Text: "call: not k
 // answer serves another node's question; see member.Parts.Ask. A question with a
 // field that is not known here was asked by a newer release.
 func (n *Node) answer(ctx context.Context, kind uint8, body []byte) ([]byte, error) {
-	if kind == askDigest {
+	switch kind {
+	case askDigest:
 		return n.answerDigest(ctx, body)
+	case askEvents:
+		return n.answerEvents(body)
 	}
 	var in question
 	d := json.NewDecoder(bytes.NewReader(body))
