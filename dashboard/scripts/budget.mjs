@@ -3,7 +3,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 
-const LIMITS_KB = { Site: 150, Months: 130, Sites: 120, Login: 110 };
+const LIMITS_KB = { Site: 150, Months: 135, Sites: 130, Login: 110 };
 
 if (!existsSync('build/graph.json')) {
   console.error('build/graph.json is missing: run `npm run build` first');
@@ -30,6 +30,9 @@ function size(file) {
 }
 
 const always = ['index.html', ...readdirSync('dist/assets').filter((file) => file.endsWith('.woff2')).map((file) => `assets/${file}`)];
+// Readers of another language get one file of texts more; the longest counts.
+const texts = chunks.filter((chunk) => ['de', 'fr', 'es', 'pt', 'ja'].includes(chunk.name)).map((chunk) => chunk.file);
+const longest = texts.sort((a, b) => size(b) - size(a)).slice(0, 1);
 let failed = false;
 for (const [name, limit] of Object.entries(LIMITS_KB)) {
   const page = chunks.find((chunk) => chunk.name === name);
@@ -37,7 +40,7 @@ for (const [name, limit] of Object.entries(LIMITS_KB)) {
     console.error(`budget: no chunk for page ${name}`);
     process.exit(1);
   }
-  const files = [...new Set([...always, ...closure(entry.file), ...closure(page.file)])];
+  const files = [...new Set([...always, ...longest, ...closure(entry.file), ...closure(page.file)])];
   const kb = files.reduce((sum, file) => sum + size(file), 0) / 1000;
   const verdict = kb <= limit ? 'ok' : 'TOO LARGE';
   console.log(`${name.padEnd(7)} ${kb.toFixed(1).padStart(6)} KB of ${limit} KB gzip  ${verdict}`);

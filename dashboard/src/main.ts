@@ -3,10 +3,13 @@ import './styles/base.css';
 import './lib/fetch/theme.svelte';
 import { mount } from 'svelte';
 import App from './App.svelte';
-import { locale } from './lib/data/i18n';
-
-document.documentElement.lang = locale;
+import { language, locale } from './lib/data/i18n';
+import { loadTexts } from './lib/fetch/language';
 
 const target = document.getElementById('app');
 if (!target) throw new Error('index.html has no element #app');
-mount(App, { target });
+
+void loadTexts(language).then((found) => {
+  document.documentElement.lang = found === language ? locale : found;
+  mount(App, { target });
+});

@@ -75,8 +75,9 @@ test('an imported log shows the numbers counted by hand, also when it is importe
   await expect(series).toHaveCount(DAYS);
   expect(await series.evaluateAll((rows) => rows.map((row) => Number(row.querySelector('td')?.textContent?.replaceAll(',', ''))))).toEqual(
     [...count.days].sort(([a], [b]) => a.localeCompare(b)).map(([, views]) => views));
+  await page.getByTestId('panel-pages').locator('tbody tr').first().waitFor();
   const shown = await page.getByTestId('panel-pages').locator('tbody tr').evaluateAll((rows) => rows.map((row) => [
-    row.querySelector('.text')?.textContent ?? '', Number(row.querySelector('td')?.textContent?.replaceAll(',', ''))] as const));
+    row.querySelector('.text')?.textContent ?? '', Number(row.querySelector('[data-column="pageviews"] .count')?.textContent?.replaceAll(',', ''))] as const));
   expect(shown.length).toBeGreaterThan(5);
   for (const [path, views] of shown) expect(count.pages.get(path), path).toBe(views);
 

@@ -3,6 +3,7 @@
  * that equal the API's and those counted by hand, months, sign-in. The tests
  * build on one another and run in order on one node.
  */
+import { readFile } from 'node:fs/promises';
 import type { Page } from '@playwright/test';
 import { breaches } from '../fixtures/axe';
 import { DOMAIN, EMAIL, expect, FIREFOX, IPHONE, PASSWORD, test, type View } from '../fixtures/binary';
@@ -39,11 +40,11 @@ async function figuresOf(page: Page): Promise<Record<string, string | null>> {
   return found;
 }
 
-/** The rows of a panel as [value, views (pages only), visitors]. */
-async function rowsOf(page: Page, panel: string): Promise<string[][]> {
-  return page.getByTestId(`panel-${panel}`).locator('tbody tr').evaluateAll((rows) => rows.map((row) => [
-    row.querySelector('.text')?.textContent ?? '', ...[...row.querySelectorAll('td')].map((cell) => cell.textContent ?? ''),
-  ]));
+/** The rows of a panel as [value, visitors] and what other columns are wanted. */
+async function rowsOf(page: Page, panel: string, columns: string[] = ['visitors']): Promise<string[][]> {
+  return page.getByTestId(`panel-${panel}`).locator('tbody tr').evaluateAll((rows, wanted) => rows.map((row) => [
+    row.querySelector('.text')?.textContent ?? '', ...wanted.map((column) => row.querySelector(`[data-column="${column}"] .count`)?.textContent ?? ''),
+  ]), columns);
 }
 
 test('the first view shows up on the waiting page by itself', async ({ page, node, complaints }) => {
@@ -80,7 +81,7 @@ test('the numbers on screen are those of the API and those counted by hand', asy
   expect(wanted).toMatchObject({ visitors: '60', visits: '60', pageviews: '150', views_per_visit: '2.50', bounce_rate: '25%' });
 
   const byHand = Object.entries(count(VIEWS, (view) => view.path)).map(([path, views]) => [path, String(views), String(views)]);
-  await expect.poll(() => rowsOf(page, 'pages')).toEqual(byHand.sort((a, b) => Number(b[1]) - Number(a[1])));
+  await expect.poll(() => rowsOf(page, 'pages', ['pageviews', 'visitors'])).toEqual(byHand.sort((a, b) => Number(b[1]) - Number(a[1])));
   for (const [panel, dimension] of [['sources', 'visit:source'], ['devices', 'visit:browser']] as const) {
     const answer = await node.ask(page.request, {
       metrics: ['visitors'], date_range: range, dimensions: [dimension], order_by: [['visitors', 'desc'], [dimension, 'asc']], pagination: { limit: 9 },
@@ -158,6 +159,97 @@ test('a second site is added and found in the list', async ({ page }) => {
   await expect(first).toContainText('60');
   await first.click();
   await expect(page).toHaveURL(new RegExp(`/sites/${DOMAIN}$`));
+});
+
+test('what happens on pages, goals, properties, segments: every panel says what the API says', async ({ page, node, complaints }) => {
+  test.setTimeout(180_000);
+  const write = async (method: 'post' | 'put', path: string, data: unknown) => {
+    const response = await page.request[method](`/v1/sites/${DOMAIN}/${path}`, { data });
+    expect(response.ok(), await response.text()).toBe(true);
+    return response.json() as Promise<{ id: number }>;
+  };
+  const made = await page.request.post('/v1/keys', { data: { name: 'panels', scope: 'events:write' } });
+  const { key } = await made.json() as { key: string };
+  const hostile = ['<script>alert(1)</script>', '\u202egnp.exe', `/${'long/'.repeat(380)}end`, '/👩‍👩‍👧‍👦'];
+  const sent = await page.request.post('/v1/events', {
+    headers: { Authorization: `Bearer ${key}` },
+    data: Array.from({ length: 24 }, (_, i) => {
+      const visitor = { id: `panel-${i}`, site: DOMAIN, visitor: `panel-visitor-${i}`, country: ['DE', 'JP', 'BR'][i % 3], region: 'DE-BE', city: 'Berlin',
+        browser: 'Chrome', browser_version: ['141.0', '140.0'][i % 2], os: 'Windows', os_version: '11', device: 'Desktop', screen: ['MD', 'XS'][i % 2], language: 'de',
+        source: 'Newsletter', utm_medium: 'email', utm_campaign: ['autumn', 'spring'][i % 2], page: hostile[i % 4], url: `https://${DOMAIN}/` };
+      return i % 2 === 0
+        ? [{ ...visitor, name: 'pageview' }, { ...visitor, id: `order-${i}`, name: 'Order', props: { plan: i % 4 === 0 ? 'pro' : 'basic' }, revenue: { amount: 10 + i, currency: 'EUR' } }]
+        : [{ ...visitor, name: 'pageview' }];
+    }).flat(),
+  });
+  expect(sent.status(), await sent.text()).toBe(202);
+  node.token = sent.headers()['x-footfall-token'] ?? node.token;
+  await write('post', 'goals', { goal_type: 'event', event_name: 'Order', currency: 'EUR' });
+  await write('put', 'properties', { properties: ['plan'] });
+  const { id } = await write('post', 'segments', { name: 'Mail', type: 'site', segment_data: { filters: [['is', 'visit:utm_medium', ['email']]] } });
+
+  await page.goto(`/sites/${DOMAIN}?period=day&compare=off`);
+  // The address is the state, so that the page need not be loaded again for another one.
+  const open = (address: string) => page.evaluate((to) => {
+    history.pushState(null, '', to);
+    dispatchEvent(new PopStateEvent('popstate'));
+  }, address);
+  const panels = [
+    ['sources', 'sources', 'visit:source'], ['sources', 'channels', 'visit:channel'], ['sources', 'referrers', 'visit:referrer'], ['sources', 'campaigns', 'visit:utm_campaign'],
+    ['sources', 'utm_medium', 'visit:utm_medium'], ['sources', 'utm_source', 'visit:utm_source'], ['sources', 'utm_content', 'visit:utm_content'], ['sources', 'utm_term', 'visit:utm_term'],
+    ['pages', 'top', 'event:page'], ['pages', 'entry', 'visit:entry_page'], ['pages', 'exit', 'visit:exit_page'],
+    ['places', 'countries', 'visit:country'], ['places', 'regions', 'visit:region'], ['places', 'cities', 'visit:city'], ['places', 'languages', 'visit:language'],
+    ['devices', 'browsers', 'visit:browser'], ['devices', 'os', 'visit:os'], ['devices', 'devices', 'visit:device'], ['devices', 'screens', 'visit:screen_class'],
+    ['actions', 'goals', 'event:goal'], ['actions', 'events', 'event:name'], ['actions', 'props', 'event:props:plan'],
+  ] as const;
+  for (const filters of ['', `f=is,segment,${id}&`]) {
+    const wanted = filters ? [['is', 'segment', [id]]] : [];
+    for (const [panel, tab, dimension] of panels.filter(([, tab]) => !filters || ['campaigns', 'top', 'goals'].includes(tab))) {
+      await open(`/sites/${DOMAIN}?period=day&compare=off&${filters}${panel}=${tab}`);
+      const answer = await node.ask(page.request, {
+        metrics: ['visitors'], date_range: 'day', dimensions: [dimension], order_by: [['visitors', 'desc'], [dimension, 'asc']], pagination: { limit: 9 },
+        filters: [...wanted, ...(tab === 'events' ? [['is_not', 'event:name', ['pageview']]] : [])] as never,
+      });
+      await expect.poll(async () => (await rowsOf(page, panel)).map((row) => row[1]), `${filters}${tab}`).toEqual(answer.results.map((row) => String(row.metrics[0])));
+      expect(answer.results.length, `${tab} has rows`).toBeGreaterThan(0);
+    }
+  }
+
+  // The file holds the same rows, the strangest paths included.
+  await open(`/sites/${DOMAIN}?period=day&compare=off&f=is,segment,${id}`);
+  await expect(page.getByTestId('panel-pages').locator('tbody tr')).toHaveCount(4);
+  expect(await page.locator('main script').count()).toBe(0);
+  const download = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'Columns and downloads of Pages' }).click();
+  await page.getByRole('button', { name: 'Download CSV' }).click();
+  const csv = await readFile(await (await download).path(), 'utf8');
+  expect(csv).toContain('<script>alert(1)</script>,6,');
+  expect(csv.trim().split('\n')).toHaveLength(5);
+
+  // Revenue and rates of the goal; a click filters by it, and every panel asks what the API takes.
+  const goal = await node.ask(page.request, { metrics: ['visitors', 'events', 'conversion_rate'], date_range: 'day', dimensions: ['event:goal'], filters: [['is', 'segment', [id]]] as never });
+  await expect.poll(() => rowsOf(page, 'actions', ['visitors', 'events', 'conversion_rate'])).toEqual([['Order', ...goal.results[0]!.metrics.slice(0, 2).map(String), `${goal.results[0]!.metrics[2]}%`]]);
+  await expect(page.getByTestId('panel-actions').locator('[data-column="total_revenue"] .count')).toHaveText('€252.00');
+  await page.getByTestId('panel-actions').getByRole('button', { name: 'Show only Order' }).click();
+  await expect.poll(() => rowsOf(page, 'sources', ['visitors', 'conversion_rate'])).toEqual([['Newsletter', '12', '50%']]);
+
+  // All columns at once, with a comparison, an or-group and what the visit also did: nothing is refused.
+  const all = 'cols=visitors,visits,pageviews,events,bounce_rate,visit_duration,scroll_depth,time_on_page,exit_rate,percentage,conversion_rate,total_revenue';
+  for (const tabs of ['pages=top&actions=events', 'pages=exit&actions=props']) {
+    await open(`/sites/${DOMAIN}?period=day&f=or,is,utm_medium,email;contains.i,page,NOTHING&f=done.is,goal,Order&${['pages', 'sources', 'places', 'devices', 'actions'].map((name) => `${name}.${all}`).join('&')}&places=countries&${tabs}`);
+    for (const panel of ['pages', 'sources', 'places', 'devices', 'actions']) await expect(page.getByTestId(`panel-${panel}`).locator('tbody tr').first(), `${tabs} ${panel}`).toBeVisible();
+    await expect(page.getByRole('alert')).toHaveCount(0);
+  }
+
+  // The map and the search by what people call a country.
+  await open(`/sites/${DOMAIN}?period=day&compare=off`);
+  await page.getByTestId('panel-places').scrollIntoViewIfNeeded();
+  await expect(page.getByTestId('map-table').locator('tbody tr').filter({ hasText: 'Japan' })).toContainText('8');
+  await page.locator('path[data-code="BR"]').click();
+  await expect(page.getByRole('button', { name: 'Edit filter: Country is Brazil' })).toBeVisible();
+  await open(`/sites/${DOMAIN}?period=day&compare=off&places=countries&places.find=braz`);
+  await expect.poll(() => rowsOf(page, 'places')).toEqual([['Brazil', '8']]);
+  expect(complaints).toEqual([]);
 });
 
 for (const colorScheme of ['light', 'dark'] as const) {

@@ -5,7 +5,9 @@ const PAGES = [
   ['sites', '/'], ['site', '/sites/boots.example'], ['site-today', '/sites/boots.example?period=day&metric=pageviews'],
   ['site-filter', '/sites/boots.example?period=30d&f=is,page,/cart&f=is,country,DE&metric=bounce_rate'],
   ['site-year', '/sites/boots.example?period=12mo&compare=year'],
-  ['months', '/sites/boots.example/months'], ['login', '/login'], ['setup', '/setup/good'],
+  ['realtime', '/sites/boots.example/realtime'], ['pages', '/sites/boots.example/page'], ['page', '/sites/boots.example/page?page=/products'],
+  ['funnel', '/sites/boots.example/funnels?s=page,/&s=page,/products&s=page,/cart&s=event,Order&window=7d'], ['retention', '/sites/boots.example/retention'],
+  ['journeys', '/sites/boots.example/journeys'], ['months', '/sites/boots.example/months'], ['month-closed', '/sites/boots.example/months?month=2026-09'], ['login', '/login'], ['setup', '/setup/good'],
 ] as const;
 
 for (const look of ['light', 'dark', 'phone'] as const) {
@@ -17,6 +19,12 @@ for (const look of ['light', 'dark', 'phone'] as const) {
       await page.goto(path);
       await page.waitForSelector(name === 'login' || name === 'setup' ? 'form' : 'main table, main [data-testid="site-card"]', { state: 'attached' });
       await page.evaluate(() => document.fonts.ready.then(() => undefined));
+      if (name.startsWith('site') && name !== 'sites') {
+        // What stands below comes when it is about to be seen.
+        await page.evaluate(() => window.scrollTo(0, document.body.scrollHeight));
+        await page.getByTestId('heatmap').waitFor();
+        await page.evaluate(() => window.scrollTo(0, 0));
+      }
       await page.screenshot({ path: `test-results/screens/${look}-${name}.png`, fullPage: true });
     }
     if (look === 'light') {

@@ -52,7 +52,7 @@ test('the whole site page is reached by keyboard', async ({ page }) => {
   await page.goto('/sites/boots.example');
   await page.getByTestId('panel-devices').locator('tbody tr').first().waitFor();
   const reached = new Set<string>();
-  for (let i = 0; i < 90; i++) {
+  for (let i = 0; i < 130; i++) {
     await page.keyboard.press('Tab');
     const name = await page.evaluate(() => {
       const at = document.activeElement;
@@ -60,7 +60,7 @@ test('the whole site page is reached by keyboard', async ({ page }) => {
     });
     reached.add(name.replace(/\s+/g, ' '));
   }
-  for (const wanted of ['Skip to content', 'Months', 'Period: Last 7 days', 'Comparison: Previous period', 'Show as table', 'Entry pages', 'Show only Germany', 'Systems']) {
+  for (const wanted of ['Skip to content', 'Months', 'Period: Last 7 days', 'Comparison: Previous period', 'Show as table', 'Filter', 'Entry pages', 'Show only /products', 'Search in Sources', 'Columns and downloads of Pages', 'Systems']) {
     expect([...reached]).toContain(wanted);
   }
 });

@@ -12,6 +12,9 @@ it.each([
   '?period=day&compare=off&metric=bounce_rate',
   '?period=30d&interval=week&f=is%2Cpage%2C%2Fa%2520b&f=is_not%2Csource%2CGoogle&sources=channels',
   '?period=custom&from=2015-05-17&to=2015-05-20&devices=os',
+  '?period=custom&from=2026-11-20T09%3A00&to=2026-11-20T14%3A59&compare=custom&compare_from=2026-01-01&compare_to=2026-01-02&metric=total_revenue&zoom=30d',
+  '?period=30d&compare=year&match=weekday&interval=week',
+  '?f=or%2Cis%2Csource%2CGoogle%3Bcontains.i%2Cpage%2Cblog&pages.cols=visitors%2Cbounce_rate&pages.sort=bounce_rate%3Aasc&pages.find=boots%26co&actions=props&prop=plan&segment=4',
 ])('comes back as it was: %s', (search) => {
   expect(formatSiteView(parseSiteView(search))).toBe(search);
 });
@@ -19,7 +22,7 @@ it.each([
 describe('nonsense', () => {
   it('is ignored piece by piece', () => {
     const view = parseSiteView('?period=%00&compare=up&metric=<b>&interval=second&f=x&pages=nope&period=year');
-    expect(view).toEqual({ period: { name: '7d' }, compare: 'previous', metric: 'visitors', filters: [], tabs: {} });
+    expect(view).toEqual({ period: { name: '7d' }, compare: 'previous', metric: 'visitors', filters: [], tabs: {}, panels: {} });
   });
 
   it('does not show a metric that the filters forbid', () => {

@@ -50,10 +50,32 @@ export function endOfYear(day: Day): Day {
   return `${day.slice(0, 4)}-12-31`;
 }
 
-/** The Monday of the week that holds day. */
-export function startOfWeek(day: Day): Day {
-  const weekday = new Date(toUTC(day)).getUTCDay();
-  return addDays(day, -((weekday + 6) % 7));
+/** The first day of the week that holds day; a week begins on Monday (1) … Sunday (7). */
+export function startOfWeek(day: Day, first = 1): Day {
+  return addDays(day, -((weekdayOf(day) - first + 7) % 7));
+}
+
+/** 1 is Monday, 7 is Sunday. */
+export function weekdayOf(day: Day): number {
+  return ((new Date(toUTC(day)).getUTCDay() + 6) % 7) + 1;
+}
+
+/** A minute of a site's clock, "YYYY-MM-DDTHH:MM". */
+export type Minute = string;
+
+/** Tells whether text is a minute of a day that exists. */
+export function isMinute(text: string): boolean {
+  return /^.{10}T([01]\d|2[0-3]):[0-5]\d$/.test(text) && isDay(text.slice(0, 10));
+}
+
+/** Moves a minute along the clock, as if no clock were ever changed. */
+export function addMinutes(minute: Minute, minutes: number): Minute {
+  return new Date(Date.parse(`${minute}:00Z`) + minutes * 60_000).toISOString().slice(0, 16);
+}
+
+/** Minutes from one to the other. */
+export function minutesBetween(from: Minute, to: Minute): number {
+  return Math.round((Date.parse(`${to}:00Z`) - Date.parse(`${from}:00Z`)) / 60_000);
 }
 
 /** Days in the range, both ends included. */
@@ -68,13 +90,18 @@ export function todayIn(zone: string, now: number): Day {
 
 /** The hour it is in zone, as the API labels it: "YYYY-MM-DD HH:00:00". */
 export function hourIn(zone: string, now: number): string {
+  return `${minuteIn(zone, now).slice(0, 13)}:00:00`;
+}
+
+/** The minute it is in zone, as the API labels it: "YYYY-MM-DD HH:MM:00". */
+export function minuteIn(zone: string, now: number): string {
   const found = new Map(
     new Intl.DateTimeFormat('en-GB', {
       timeZone: knownZone(zone),
-      year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', hourCycle: 'h23',
+      year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', hourCycle: 'h23',
     }).formatToParts(now).map((part) => [part.type, part.value]),
   );
-  return `${found.get('year')}-${found.get('month')}-${found.get('day')} ${found.get('hour')}:00:00`;
+  return `${found.get('year')}-${found.get('month')}-${found.get('day')} ${found.get('hour')}:${found.get('minute')}:00`;
 }
 
 /** The zone itself, or UTC where this browser does not know it. */

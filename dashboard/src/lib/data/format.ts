@@ -1,8 +1,9 @@
 /** Numbers, durations and dates as a merchant reads them: one formatter per metric. */
-import { knownZone, toUTC, type Day, type DayRange } from './dates';
+import { isMinute, knownZone, toUTC, type Day, type DayRange } from './dates';
 import type { FilterName } from './filter';
 import { locale, t } from './i18n';
-import { changesInPoints, type Metric } from './metric';
+import { changesInPoints, type FigureMetric } from './metric';
+import { formatMoney, formatMoneyAxis } from './money';
 import type { Interval } from './period';
 import { NOT_SET } from './rows';
 
@@ -40,34 +41,38 @@ export function formatDuration(seconds: number): string {
   return t('unit.seconds', { seconds: rest });
 }
 
-export function formatMetric(metric: Metric, value: number | null): string {
+/** currency: only of money. */
+export function formatMetric(metric: FigureMetric, value: number | null, currency = ''): string {
   if (value === null) return NOTHING;
   switch (metric) {
     case 'views_per_visit': return ratio.format(value);
     case 'bounce_rate': return percent.format(value / 100);
     case 'visit_duration': return formatDuration(value);
+    case 'total_revenue': return formatMoney(value, currency, true, 1_000);
     default: return formatCount(value);
   }
 }
 
 /** The same with every digit. */
-export function formatMetricExact(metric: Metric, value: number | null): string {
+export function formatMetricExact(metric: FigureMetric, value: number | null, currency = ''): string {
   if (value === null) return NOTHING;
+  if (metric === 'total_revenue') return formatMoney(value, currency, false);
   return metric === 'visitors' || metric === 'visits' || metric === 'pageviews'
     ? formatExact(value) : formatMetric(metric, value);
 }
 
 /** The same on an axis. */
-export function formatAxis(metric: Metric, value: number): string {
+export function formatAxis(metric: FigureMetric, value: number, currency = ''): string {
   switch (metric) {
     case 'bounce_rate': return percent.format(value / 100);
     case 'visit_duration': return formatDuration(value);
+    case 'total_revenue': return formatMoneyAxis(value, currency);
     default: return formatShort(value);
   }
 }
 
 /** "12%", or "3 pts" for rates; the sign is left to the arrow beside it. */
-export function formatChange(metric: Metric, change: number): string {
+export function formatChange(metric: FigureMetric, change: number): string {
   const size = Math.abs(change);
   return changesInPoints(metric)
     ? t('unit.points', { points: whole.format(size) })
@@ -86,6 +91,7 @@ export function formatValue(name: FilterName, value: string): string {
 export function formatBucket(label: string, interval: Interval, long = false): string {
   const day = label.slice(0, 10);
   switch (interval) {
+    case 'minute':
     case 'hour': return long
       ? `${formatDay(day)}, ${label.slice(11, 16)}`
       : label.slice(11, 16);
@@ -107,14 +113,22 @@ export function formatMonth(month: string, long = false): string {
   return date(`${month.slice(0, 7)}-01`, { month: long ? 'long' : 'short', year: 'numeric' });
 }
 
-/** "3 – 9 Nov 2026". */
+/** "3 – 9 Nov 2026"; of minutes "Tue, 3 Nov 2026, 09:00 – 14:59". */
 export function formatRange(range: DayRange): string {
+  if (isMinute(range.from)) return formatTimes(range);
   const shape = new Intl.DateTimeFormat(locale, {
     timeZone: 'UTC', day: 'numeric', month: 'short', year: 'numeric',
   });
   return range.from === range.to
     ? formatDay(range.from)
     : shape.formatRange(toUTC(range.from), toUTC(range.to));
+}
+
+function formatTimes({ from, to }: DayRange): string {
+  const day = (time: string) => formatDay(time.slice(0, 10));
+  return from.slice(0, 10) === to.slice(0, 10)
+    ? `${day(from)}, ${from.slice(11)} – ${to.slice(11)}`
+    : `${day(from)}, ${from.slice(11)} – ${day(to)}, ${to.slice(11)}`;
 }
 
 /** The time of day of an instant in the browser's own zone, "14:05". */

@@ -54,3 +54,11 @@ export function yearBefore(month: string): string {
 export function pickMonth(months: Month[], name: string | null): Month | null {
   return months.find((month) => month.month === name) ?? months[0] ?? null;
 }
+
+/** What of a closed month can still grow by late arrivals. */
+export const CLOSED_FIGURES = ['visitors', 'visits', 'pageviews'] as const;
+
+/** The beginning and the end of a digest, enough to compare by eye. */
+export function shortDigest(digest: string): string {
+  return digest.length > 20 ? `${digest.slice(0, 8)}…${digest.slice(-8)}` : digest;
+}

@@ -1,7 +1,6 @@
 import { expect, it } from 'vitest';
 import { parseSiteView } from './address';
-import { PANELS } from './panel';
-import { comparisonSeriesQuestion, figuresQuestion, panelQuestion, seriesQuestion } from './question';
+import { comparisonSeriesQuestion, figuresQuestion, moneyGoals, moneyQuestion, seriesQuestion } from './question';
 
 const TODAY = '2026-11-23';
 
@@ -33,11 +32,13 @@ it('asks for the other line over its whole days in the same interval', () => {
   });
 });
 
-it('asks each tab for its own dimension', () => {
-  const asked = PANELS.flatMap((panel) => panel.tabs.map((tab) => panelQuestion('a', parseSiteView(''), TODAY, tab)));
-  expect(asked.map((question) => question.dimensions?.[0])).toEqual([
-    'event:page', 'visit:entry_page', 'visit:exit_page', 'visit:source', 'visit:channel', 'visit:utm_campaign',
-    'visit:country', 'visit:language', 'visit:browser', 'visit:os', 'visit:device',
-  ]);
-  expect(asked[0]?.metrics).toEqual(['visitors', 'pageviews']);
+it('asks for revenue with the goals that have it in one currency, unless a goal is filtered by', () => {
+  const goals = moneyGoals([{ display_name: 'Visit', currency: null }, { display_name: 'Order', currency: 'EUR' }, { display_name: 'Dollars', currency: 'USD' }, { display_name: 'Gift', currency: 'EUR' }]);
+  expect(goals).toEqual(['Order', 'Gift']);
+  const view = parseSiteView('?metric=total_revenue&f=is,source,Google');
+  expect(moneyQuestion('a', view, '2026-11-23', goals)).toMatchObject({ metrics: ['total_revenue'], filters: [['is', 'visit:source', ['Google']], ['is', 'event:goal', ['Order', 'Gift']]] });
+  expect(seriesQuestion('a', view, '2026-11-23', goals).filters).toHaveLength(2);
+  expect(moneyQuestion('a', parseSiteView('?f=is,goal,Visit'), '2026-11-23', goals)?.filters).toEqual([['is', 'event:goal', ['Visit']]]);
+  expect(moneyQuestion('a', view, '2026-11-23', [])).toBeNull();
+  expect(seriesQuestion('a', parseSiteView(''), '2026-11-23', goals).filters).toEqual([]);
 });

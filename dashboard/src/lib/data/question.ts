@@ -1,37 +1,66 @@
 /** The questions that a site's page asks the Stats API, made from what the page shows. */
 import type { components } from '../api/schema';
-import { intervalOf, type SiteView } from './address';
+import { comparedWith, intervalOf, type SiteView } from './address';
 import type { Day } from './dates';
-import { toApiFilters } from './filter';
-import { isAvailable, METRICS, type Metric } from './metric';
-import { dimensionOf, type Tab } from './panel';
-import { comparisonOf, rangeOf, type Interval } from './period';
+import { testedBy, toApiFilters } from './filter';
+import { FIGURE_METRICS, isAvailable, type FigureMetric } from './metric';
+import { askedRange, INTERVALS, rangeForApi, rangeOf, type Interval } from './period';
 
 export type Question = components['schemas']['Query'];
 export type QueryResult = components['schemas']['QueryResult'];
 
-/** How many rows a panel shows before it is opened in full. */
-export const PANEL_ROWS = 9;
-/** How many rows the full list of a panel gets at a time. */
-export const LIST_ROWS = 100;
+type Comparisons = components['schemas']['Comparisons'];
 
 /** The six figures of the period, with the change against the comparison. */
 export function figuresQuestion(domain: string, view: SiteView, today: Day): Question {
-  const other = comparisonOf(view.period, view.compare, today);
+  const comparisons = comparisonsAsked(view, today);
   return {
-    ...base(domain, view, today),
+    ...baseQuestion(domain, view, today),
     metrics: availableMetrics(view),
-    ...(other ? { include: { comparisons: { mode: 'custom', date_range: [other.from, other.to] } } } : {}),
+    ...(comparisons ? { include: { comparisons } } : {}),
   };
 }
 
-/** The chart's line: one metric by time, with the labels of empty buckets too. */
-export function seriesQuestion(domain: string, view: SiteView, today: Day): Question {
+/** The revenue of the period in the same way, of these goals; null without any. It belongs to goals, so it is a question of its own. */
+export function moneyQuestion(domain: string, view: SiteView, today: Day, goals: readonly string[]): Question | null {
+  if (goals.length === 0) return null;
+  const question = figuresQuestion(domain, view, today);
+  return { ...question, metrics: ['total_revenue'], filters: withGoals(question.filters, view, goals) };
+}
+
+/** Names of the goals whose revenue adds up: those in the currency of the first that has one. */
+export function moneyGoals(goals: readonly { display_name: string; currency: string | null }[]): string[] {
+  const currency = goals.find((goal) => goal.currency !== null)?.currency;
+  return goals.filter((goal) => currency && goal.currency === currency).map((goal) => goal.display_name);
+}
+
+/** Where a goal is filtered by already, revenue is that goal's. */
+function withGoals(filters: Question['filters'], view: SiteView, goals: readonly string[]): Question['filters'] {
+  if (goals.length === 0 || testedBy(view.filters, view.segments).goal) return filters;
+  return [...(filters ?? []), ['is', 'event:goal', [...goals]]] as Question['filters'];
+}
+
+/**
+ * What figures are compared with, as the API takes it; null for nothing. Days
+ * are reckoned here, so that what the page says of them is what was asked; only
+ * the last 24 hours are left to the API, because they move with its clock.
+ */
+export function comparisonsAsked(view: SiteView, today: Day): Comparisons | null {
+  const other = comparedWith(view, today);
+  if (other) return { mode: 'custom', date_range: rangeForApi(other) };
+  if (view.period.name !== '24h' || view.compare === 'off') return null;
+  return { mode: view.compare === 'year' ? 'year_over_year' : 'previous_period' };
+}
+
+/** The chart's line: one metric by time, with the labels of empty buckets too. goals: those whose revenue is meant. */
+export function seriesQuestion(domain: string, view: SiteView, today: Day, goals: readonly string[] = []): Question {
+  const question = baseQuestion(domain, view, today);
   return {
-    ...base(domain, view, today),
+    ...question,
+    ...(view.metric === 'total_revenue' ? { filters: withGoals(question.filters, view, goals) } : {}),
     metrics: [view.metric],
     dimensions: [rangeOf(view.period, today) ? `time:${intervalOf(view, today)}` : timeOfAll(view)],
-    include: { time_labels: true },
+    include: { time_labels: true, ...(isRolling(view) ? { comparisons: comparisonsAsked(view, today) ?? undefined } : {}) },
   };
 }
 
@@ -40,24 +69,10 @@ export function seriesQuestion(domain: string, view: SiteView, today: Day): Ques
  * null. It is a question of its own because it runs to the end of its days,
  * where a comparison of figures stops at the same part.
  */
-export function comparisonSeriesQuestion(domain: string, view: SiteView, today: Day): Question | null {
-  const other = comparisonOf(view.period, view.compare, today);
-  if (!other) return null;
-  return { ...seriesQuestion(domain, view, today), date_range: [other.from, other.to] };
-}
-
-/** The rows of a panel's tab. */
-export function panelQuestion(
-  domain: string, view: SiteView, today: Day, tab: Tab, limit = PANEL_ROWS, offset = 0,
-): Question {
-  return {
-    ...base(domain, view, today),
-    metrics: tab.views ? ['visitors', 'pageviews'] : ['visitors'],
-    dimensions: [dimensionOf(tab)],
-    order_by: [['visitors', 'desc'], [dimensionOf(tab), 'asc']],
-    include: { total_rows: true },
-    pagination: { limit, offset },
-  };
+export function comparisonSeriesQuestion(domain: string, view: SiteView, today: Day, goals: readonly string[] = []): Question | null {
+  const other = comparedWith(view, today);
+  if (!other || isRolling(view)) return null;
+  return { ...seriesQuestion(domain, view, today, goals), date_range: rangeForApi(other) };
 }
 
 /** Whether the site ever had a view. */
@@ -71,30 +86,32 @@ export function liveQuestion(domain: string): Question {
 }
 
 /** The metrics that can be asked for together with the filters in force. */
-export function availableMetrics(view: SiteView): Metric[] {
-  return METRICS.filter((metric) => isAvailable(metric, view.filters));
+export function availableMetrics(view: SiteView, revenue = false): FigureMetric[] {
+  return FIGURE_METRICS.filter((metric) => (metric !== 'total_revenue' || revenue) && isAvailable(metric, view.filters, view.segments));
 }
 
 /** The interval that a result was really grouped by; the API picks one where it was left to it. */
 export function intervalOfResult(result: QueryResult, asked: Interval): Interval {
   const dimension = result.query.dimensions.find((name) => name.startsWith('time:'))?.slice(5);
-  if (dimension === 'hour' || dimension === 'day' || dimension === 'week' || dimension === 'month') {
-    return dimension;
-  }
-  return asked;
+  return INTERVALS.find((name) => name === dimension) ?? asked;
 }
 
-function base(domain: string, view: SiteView, today: Day): Question {
-  const range = rangeOf(view.period, today);
+/** What all questions of a page have in common: its site, its days and its filters. */
+export function baseQuestion(domain: string, view: SiteView, today: Day): Question {
   return {
     site_id: domain,
     metrics: [],
-    date_range: range ? [range.from, range.to] : 'all',
-    filters: toApiFilters(view.filters),
+    date_range: askedRange(view.period, today),
+    filters: toApiFilters(view.filters) as Question['filters'] & object,
   };
+}
+
+/** The last 24 hours: both of their lines come with one answer. */
+function isRolling(view: SiteView): boolean {
+  return view.period.name === '24h';
 }
 
 /** All of the time has no length that is known here, so the API picks unless the merchant did. */
 function timeOfAll(view: SiteView): string {
-  return view.interval && view.interval !== 'hour' ? `time:${view.interval}` : 'time';
+  return view.interval && view.interval !== 'hour' && view.interval !== 'minute' ? `time:${view.interval}` : 'time';
 }

@@ -1,11 +1,27 @@
 /** Which page a path stands for. */
 
+/** The pages of one site, in the order of their navigation. */
+export const SITE_PAGES = ['site', 'realtime', 'page', 'funnels', 'retention', 'journeys', 'months', 'settings'] as const;
+export type SitePage = (typeof SITE_PAGES)[number];
+
+/** The tabs of a site's settings, of the account and of the installation; the first has the short address. */
+export const SETTINGS_TABS = [
+  'general', 'snippet', 'goals', 'funnels', 'exclusions', 'properties', 'inspector', 'links', 'people', 'keys', 'import', 'export', 'reports', 'danger',
+] as const;
+export type SettingsTab = (typeof SETTINGS_TABS)[number];
+export const ACCOUNT_TABS = ['profile', 'security', 'sessions'] as const;
+export type AccountTab = (typeof ACCOUNT_TABS)[number];
+export const OPERATOR_TABS = ['cluster', 'traffic', 'users', 'organisations'] as const;
+export type OperatorTab = (typeof OPERATOR_TABS)[number];
+
 export type Route =
   | { page: 'sites' }
   | { page: 'login' }
+  | { page: 'account'; tab: AccountTab }
+  | { page: 'operator'; tab: OperatorTab }
+  | { page: 'settings'; domain: string; tab: SettingsTab }
   | { page: 'setup'; token: string }
-  | { page: 'site'; domain: string }
-  | { page: 'months'; domain: string }
+  | { page: Exclude<SitePage, 'settings'>; domain: string }
   | { page: 'unknown' };
 
 export function parseRoute(pathname: string): Route {
@@ -15,9 +31,22 @@ export function parseRoute(pathname: string): Route {
   if (parts.length === 0 || (first === 'sites' && parts.length === 1)) return { page: 'sites' };
   if (first === 'login' && parts.length === 1) return { page: 'login' };
   if (first === 'setup' && second && parts.length === 2) return { page: 'setup', token: second };
+  if (first === 'account' && parts.length <= 2) {
+    const tab = tabOf(ACCOUNT_TABS, second);
+    return tab ? { page: 'account', tab } : { page: 'unknown' };
+  }
+  if (first === 'operator' && parts.length <= 2) {
+    const tab = tabOf(OPERATOR_TABS, second);
+    return tab ? { page: 'operator', tab } : { page: 'unknown' };
+  }
+  if (first === 'sites' && second && third === 'settings' && parts.length <= 4) {
+    const tab = tabOf(SETTINGS_TABS, parts[3]);
+    return tab ? { page: 'settings', domain: second, tab } : { page: 'unknown' };
+  }
   if (first === 'sites' && second && parts.length === 2) return { page: 'site', domain: second };
-  if (first === 'sites' && second && third === 'months' && parts.length === 3) {
-    return { page: 'months', domain: second };
+  if (first === 'sites' && second && parts.length === 3) {
+    const page = SITE_PAGES.find((name) => name !== 'site' && name === third);
+    if (page && page !== 'settings') return { page, domain: second };
   }
   return { page: 'unknown' };
 }
@@ -26,8 +55,35 @@ export function sitePath(domain: string): string {
   return `/sites/${encodeURIComponent(domain)}`;
 }
 
+/** The path of one of a site's pages. */
+export function sitePagePath(domain: string, page: SitePage): string {
+  return page === 'site' ? sitePath(domain) : `${sitePath(domain)}/${page}`;
+}
+
 export function monthsPath(domain: string): string {
-  return `${sitePath(domain)}/months`;
+  return sitePagePath(domain, 'months');
+}
+
+/** Where a site's settings are. */
+export function settingsPath(domain: string, tab: SettingsTab = 'general'): string {
+  return withTab(`${sitePath(domain)}/settings`, SETTINGS_TABS, tab);
+}
+
+export function accountPath(tab: AccountTab = 'profile'): string {
+  return withTab('/account', ACCOUNT_TABS, tab);
+}
+
+export function operatorPath(tab: OperatorTab = 'cluster'): string {
+  return withTab('/operator', OPERATOR_TABS, tab);
+}
+
+/** The tab that a part of a path names: the first for none, undefined for an unknown one or for the first by its name. */
+function tabOf<T extends string>(tabs: readonly T[], part: string | undefined): T | undefined {
+  return part === undefined ? tabs[0] : tabs.find((tab, i) => i > 0 && tab === part);
+}
+
+function withTab<T extends string>(path: string, tabs: readonly T[], tab: T): string {
+  return tab === tabs[0] ? path : `${path}/${tab}`;
 }
 
 /**
@@ -38,7 +94,7 @@ export function safeNext(next: string | null): string {
   if (!next || !/^\/(?![/\\])/.test(next)) return '/';
   const at = next.search(/[?#]/);
   const route = parseRoute(at < 0 ? next : next.slice(0, at));
-  return route.page === 'site' || route.page === 'months' || route.page === 'sites' ? next : '/';
+  return 'domain' in route || ['sites', 'account', 'operator'].includes(route.page) ? next : '/';
 }
 
 function decode(part: string): string | undefined {

@@ -6,7 +6,6 @@ import { buildFigures, toneOf } from './figures';
 import { pickLocale, t, tn } from './i18n';
 import { BARS, buildBars, earlierEnd, laterEnd, parseMonth, pickMonth, type Month } from './months';
 import { problemText } from './problem';
-import { buildRows, isAllUnknown } from './rows';
 import { spark } from './sparkline';
 import type { QueryResult } from './question';
 
@@ -31,23 +30,6 @@ describe('figures', () => {
   it('welcome more visitors and fewer bounces', () => {
     expect([toneOf('visitors', 1), toneOf('visitors', -1), toneOf('bounce_rate', -1), toneOf('bounce_rate', 2), toneOf('visits', 0)])
       .toEqual(['good', 'bad', 'good', 'bad', 'same']);
-  });
-});
-
-describe('rows', () => {
-  const result = answer({
-    results: [{ dimensions: ['/'], metrics: [8, 20] }, { dimensions: ['/a'], metrics: [2, 2] }],
-    meta: { as_of: 1, partial: false, total_rows: 40 },
-  });
-  it('measure their bars by the first', () => {
-    expect(buildRows(result).rows.map((row) => row.share)).toEqual([1, 0.25]);
-    expect(buildRows(result, 16).rows.map((row) => row.share)).toEqual([0.5, 0.125]);
-    expect(buildRows(result).total).toBe(40);
-  });
-  it('tell when there is nothing but what is not known', () => {
-    expect(isAllUnknown(buildRows(answer({ results: [{ dimensions: ['(not set)'], metrics: [3] }] })))).toBe(true);
-    expect(isAllUnknown(buildRows(result))).toBe(false);
-    expect(isAllUnknown(buildRows(answer({})))).toBe(false);
   });
 });
 
@@ -108,7 +90,7 @@ describe('months', () => {
 });
 
 it('draws a sparkline from edge to edge, and a flat one for nothing', () => {
-  expect(spark([0, 5, 10], 100, 20, 2)).toEqual({ line: 'M0 18L50 10L100 2', area: 'M0 18L50 10L100 2L100 20L0 20Z', last: { x: 100, y: 2 } });
+  expect(spark([0, 5, 10], 100, 20, 2)).toEqual({ line: 'M0 18L50 10L100 2', past: 'M0 18L50 10', now: 'M50 10L100 2', area: 'M0 18L50 10L100 2L100 20L0 20Z', last: { x: 100, y: 2 } });
   expect(spark([0, 0], 100, 20, 2).line).toBe('M0 18L100 18');
   expect(spark([], 100, 20, 2).line).toBe('');
 });
@@ -139,8 +121,11 @@ describe('texts', () => {
     expect([tn('live.visitors', 1, '1'), tn('live.visitors', 0, '0')]).toEqual(['1 current visitor', '0 current visitors']);
   });
   it('keep the region of the browser, in a language that exists', () => {
-    expect(pickLocale(['de-DE', 'en-GB'])).toBe('en-GB');
-    expect(pickLocale(['fr'])).toBe('en');
+    expect(pickLocale(['nl-NL', 'en-GB', 'de'])).toBe('en-GB');
+    expect(pickLocale(['de-AT', 'en-GB'])).toBe('de-AT');
+    expect(pickLocale(['de-AT', 'pt-BR'], 'pt')).toBe('pt-BR');
+    expect(pickLocale(['de-AT'], 'ja')).toBe('ja');
+    expect(pickLocale(['nl'])).toBe('en');
     expect(pickLocale(['en-'])).toBe('en');
   });
 });

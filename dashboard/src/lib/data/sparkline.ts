@@ -2,6 +2,9 @@
 
 export interface Spark {
   line: string;
+  /** The same in two parts: what is over, and the way to the last point, which is still growing. */
+  past: string;
+  now: string;
   area: string;
   /** The last point, which is still growing. */
   last: { x: number; y: number };
@@ -18,7 +21,10 @@ export function spark(values: number[], width: number, height: number, margin = 
   const last = points.at(-1) ?? { x: 0, y: height - margin };
   const first = points[0] ?? last;
   const line = points.map(({ x, y }, i) => `${i === 0 ? 'M' : 'L'}${x} ${y}`).join('');
-  return { line, area: `${line}L${last.x} ${height}L${first.x} ${height}Z`, last };
+  const before = points.at(-2);
+  const past = line.slice(0, line.lastIndexOf('L') < 0 ? undefined : line.lastIndexOf('L'));
+  const now = before ? `M${before.x} ${before.y}L${last.x} ${last.y}` : '';
+  return { line, past, now, area: `${line}L${last.x} ${height}L${first.x} ${height}Z`, last };
 }
 
 function round(n: number): number {

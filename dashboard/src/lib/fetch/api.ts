@@ -12,13 +12,18 @@ export type Overview = Schemas['Overview'];
 export type OverviewSite = Overview['sites'][number];
 export type SiteDetail = Schemas['SiteDetail'];
 export type Months = Schemas['Months'];
+export type Segment = Schemas['Segment'];
+export type NewSegment = Schemas['NewSegment'];
+export type Goal = Schemas['Goal'];
 
 /** How long an answer may take. */
 const TIMEOUT_MS = 20_000;
+/** How long a file may take. */
+const EXPORT_TIMEOUT_MS = 300_000;
 
 /** A request that failed: the HTTP status, 0 where no answer came, and the server's text. */
 export class ApiError extends Error {
-  constructor(readonly status: number, message: string) {
+  constructor(readonly status: number, message: string, /** What else the answer said. */ readonly body: unknown = null) {
     super(message);
     this.name = 'ApiError';
   }
@@ -34,14 +39,20 @@ export class ApiError extends Error {
   }
 }
 
-const client = createClient<paths>({ baseUrl: location.origin, fetch: (request) => fetch(request) });
+export const client = createClient<paths>({ baseUrl: location.origin, fetch: (request) => fetch(request) });
 
 export async function whoAmI(): Promise<User> {
   return (await answer(client.GET('/v1/session', limits()))).user;
 }
 
-export async function signIn(email: string, password: string): Promise<User> {
-  return (await answer(client.POST('/v1/session', { body: { email, password }, ...limits() }))).user;
+/** factor: a code of the second factor, or a recovery code; see wantsSecondFactor. */
+export async function signIn(email: string, password: string, factor: { code?: string; recovery_code?: string } = {}): Promise<User> {
+  return (await answer(client.POST('/v1/session', { body: { email, password, ...factor }, ...limits() }))).user;
+}
+
+/** Whether signing in was refused because the second factor is missing or wrong. */
+export function wantsSecondFactor(error: ApiError): boolean {
+  return error.unauthorized && typeof error.body === 'object' && error.body !== null && 'second_factor' in error.body && error.body.second_factor === true;
 }
 
 export async function signOut(): Promise<void> {
@@ -72,8 +83,16 @@ export async function setUp(body: Setup): Promise<User> {
   return (await answer(client.POST('/v1/setup', { body, ...limits() }))).user;
 }
 
-export function overview(signal?: AbortSignal): Promise<Overview> {
-  return answer(client.GET('/v1/overview', limits(signal)));
+/** Every site at a glance, however many pages of them there are. */
+export async function overview(signal?: AbortSignal): Promise<Overview['sites']> {
+  const sites: Overview['sites'] = [];
+  let after: string | undefined;
+  do {
+    const page: Overview = await answer(client.GET('/v1/overview', { params: { query: after ? { after } : {} }, ...limits(signal) }));
+    sites.push(...page.sites);
+    after = page.next;
+  } while (after);
+  return sites;
 }
 
 export async function siteDomains(signal?: AbortSignal): Promise<string[]> {
@@ -100,12 +119,46 @@ export function months(domain: string, count: number, end: string | null, signal
   }));
 }
 
+export async function goals(domain: string, signal?: AbortSignal): Promise<Goal[]> {
+  return (await answer(client.GET('/v1/sites/{site}/goals', { params: { path: { site: domain } }, ...limits(signal) }))).goals;
+}
+
+/** The custom properties that a site shows. */
+export async function properties(domain: string, signal?: AbortSignal): Promise<string[]> {
+  return (await answer(client.GET('/v1/sites/{site}/properties', { params: { path: { site: domain } }, ...limits(signal) }))).properties;
+}
+
+export async function segments(domain: string, signal?: AbortSignal): Promise<Segment[]> {
+  return (await answer(client.GET('/v1/sites/{site}/segments', { params: { path: { site: domain } }, ...limits(signal) }))).segments;
+}
+
+export function addSegment(domain: string, body: NewSegment): Promise<Segment> {
+  return answer(client.POST('/v1/sites/{site}/segments', { params: { path: { site: domain } }, body, ...limits() }));
+}
+
+export function changeSegment(domain: string, id: number, body: Partial<NewSegment>): Promise<Segment> {
+  return answer(client.PUT('/v1/sites/{site}/segments/{id}', { params: { path: { site: domain, id } }, body, ...limits() }));
+}
+
+export async function deleteSegment(domain: string, id: number): Promise<void> {
+  await answer(client.DELETE('/v1/sites/{site}/segments/{id}', { params: { path: { site: domain, id } }, ...limits() }));
+}
+
+/** All rows of a question as a file of CSV; it may take longer than other answers. */
+export function exportRows(domain: string, question: Question, signal?: AbortSignal): Promise<Blob> {
+  return answer(client.POST('/v1/sites/{site}/export/query', {
+    params: { path: { site: domain }, query: { format: 'csv' } }, body: question, parseAs: 'blob',
+    signal: AbortSignal.any([AbortSignal.timeout(EXPORT_TIMEOUT_MS), ...(signal ? [signal] : [])]),
+  }) as Promise<Outcome<Blob>>);
+}
+
 /** The address of a site's stream of changes. */
 export function liveAddress(domain: string): string {
   return `/v1/sites/${encodeURIComponent(domain)}/live`;
 }
 
-function limits(signal?: AbortSignal): { signal: AbortSignal } {
+/** What a request gets beside its parameters: the caller's signal, and an end. */
+export function limits(signal?: AbortSignal): { signal: AbortSignal } {
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   return { signal: signal ? AbortSignal.any([signal, timeout]) : timeout };
 }
@@ -117,7 +170,7 @@ interface Outcome<T> {
 }
 
 /** Gives the body of a good answer; throws an ApiError otherwise, or the abort of the caller's own signal. */
-async function answer<T>(outcome: Promise<Outcome<T>>): Promise<T> {
+export async function answer<T>(outcome: Promise<Outcome<T>>): Promise<T> {
   let result: Outcome<T>;
   try {
     result = await outcome;
@@ -125,7 +178,7 @@ async function answer<T>(outcome: Promise<Outcome<T>>): Promise<T> {
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
     throw new ApiError(0, error instanceof Error ? error.message : String(error));
   }
-  if (!result.response.ok) throw new ApiError(result.response.status, textOf(result.error));
+  if (!result.response.ok) throw new ApiError(result.response.status, textOf(result.error), result.error);
   return result.data as T;
 }
 
