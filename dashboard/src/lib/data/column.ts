@@ -65,7 +65,7 @@ export function columnTitle(column: Column): string {
 
 export function formatCell(column: Column, cell: Cell): string {
   if (cell === null) return NOTHING;
-  if (typeof cell === 'object') return formatMoney(cell.value, cell.currency, true);
+  if (typeof cell === 'object') return formatMoney(cell.value, cell.currency, 'short');
   switch (column) {
     case 'bounce_rate': case 'scroll_depth': return formatPercent(cell, 0);
     case 'exit_rate': case 'percentage': case 'conversion_rate': return formatPercent(cell, 1);
@@ -77,7 +77,7 @@ export function formatCell(column: Column, cell: Cell): string {
 /** The same with every digit. */
 export function formatCellExact(column: Column, cell: Cell): string {
   if (cell === null) return NOTHING;
-  if (typeof cell === 'object') return formatMoney(cell.value, cell.currency, false);
+  if (typeof cell === 'object') return formatMoney(cell.value, cell.currency, 'exact');
   switch (column) {
     case 'exit_rate': case 'percentage': case 'conversion_rate': return formatPercent(cell, 2);
     case 'visitors': case 'visits': case 'pageviews': case 'events': return formatExact(cell);

@@ -48,7 +48,7 @@ export function formatMetric(metric: FigureMetric, value: number | null, currenc
     case 'views_per_visit': return ratio.format(value);
     case 'bounce_rate': return percent.format(value / 100);
     case 'visit_duration': return formatDuration(value);
-    case 'total_revenue': return formatMoney(value, currency, true, 1_000);
+    case 'total_revenue': return formatMoney(value, currency, 'figure');
     default: return formatCount(value);
   }
 }
@@ -56,7 +56,7 @@ export function formatMetric(metric: FigureMetric, value: number | null, currenc
 /** The same with every digit. */
 export function formatMetricExact(metric: FigureMetric, value: number | null, currency = ''): string {
   if (value === null) return NOTHING;
-  if (metric === 'total_revenue') return formatMoney(value, currency, false);
+  if (metric === 'total_revenue') return formatMoney(value, currency, 'exact');
   return metric === 'visitors' || metric === 'visits' || metric === 'pageviews'
     ? formatExact(value) : formatMetric(metric, value);
 }

@@ -5,6 +5,7 @@ import { chartCsv } from './chartFile';
 import { addDays, endOfMonth } from './dates';
 import { changeBetween } from './figures';
 import { KEY_GROUPS, readKey } from './keys';
+import { formatMoney } from './money';
 import { marksOf } from './notes';
 import { dropNote, nameFault, NO_PREFS, notesOn, parsePrefs, putGroup, putNote, toggleMember, togglePin, type Prefs } from './prefs';
 import type { QueryResult } from './question';
@@ -146,6 +147,10 @@ it('takes the comparison out of an answer that holds both lines', () => {
   expect(series.points.map(({ value, otherLabel, other }) => [value, otherLabel, other])).toEqual([[0, '2026-11-01 09:00:00', 0], [4, '2026-11-01 10:00:00', 3]]);
   expect(series.otherRange).toEqual({ from: '2026-11-01', to: '2026-11-01' });
 });
+
+it.each([
+  ['figure', 12.5, '€12.50'], ['figure', 1_909.95, '€1,910'], ['figure', 17_167.9, '€17,168'], ['figure', 2_500_000, '€2.5M'], ['short', 1_909.95, '€1,909.95'], ['short', 17_167.9, '€17.2K'], ['exact', 17_167.9, '€17,167.90'],
+] as const)('writes money as %s: %d', (style, value, want) => expect(formatMoney(value, 'EUR', style)).toBe(want));
 
 describe('the calendar', () => {
   it('has every day of a month once, under its weekday', () => {
