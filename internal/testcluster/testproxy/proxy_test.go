@@ -127,6 +127,13 @@ func TestHoleHidesTheDeathOfAPeer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The link is whole when a byte has come through.
+	if _, err := peer.Write([]byte{1}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
 	p.Set(Hole())
 	peer.(*net.TCPConn).SetLinger(0)
 	peer.Close()
