@@ -386,3 +386,59 @@ func TestTheTableMustBeAsOfTheReplayIndex(t *testing.T) {
 		}
 	}
 }
+
+// TestASiteThatWasWrittenMeanwhileMayLeaveMemory: an entry comes after a flush
+// took its list of sites and before it asks some of them to write. Those write
+// the entry too, so they are clean though the next flush has them on its list,
+// and may leave memory before it.
+func TestASiteThatWasWrittenMeanwhileMayLeaveMemory(t *testing.T) {
+	const sites = flushParallel + 20
+	system := newSystem(slog.New(slog.DiscardHandler))
+	defer system.Shutdown()
+	l := newLab(t, system, 1, "")
+	index := uint64(0)
+	apply := func() {
+		for id := analytics.SiteID(1); id <= sites; id++ {
+			index++
+			buf := make([]byte, entry.HeaderLen)
+			entry.PutHeader(buf, morning, 100, 1, index)
+			sid, ev := view(id, index, 1, morning, "/")
+			if err := l.sites.Apply(0, index, entry.AppendEvent(buf, sid, ev), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	flush := func() {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := l.sites.FlushAll(ctx); err != nil {
+			t.Error(err)
+		}
+	}
+	writing, goOn := make(chan struct{}, sites+1), make(chan struct{})
+	l.store.hook = func(*memoryBatch) {
+		writing <- struct{}{}
+		<-goOn
+	}
+	apply()
+	done := make(chan struct{})
+	go func() { flush(); close(done) }()
+	for range flushParallel {
+		<-writing
+	}
+	apply() // the last twenty have not been asked yet
+	close(goOn)
+	<-done
+	l.store.hook = nil
+	l.passivate()
+	if got := l.sites.Resident(); got >= sites {
+		t.Fatalf("%d sites in memory, want fewer than %d", got, sites)
+	}
+	flush()
+	for id := analytics.SiteID(1); id <= sites; id++ {
+		if got := pageviews(t, l.sites, 0, id); got != 2 {
+			t.Errorf("site %d counts %d views, want 2", id, got)
+		}
+	}
+	l.sites.Drop(0)
+}

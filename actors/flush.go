@@ -116,7 +116,9 @@ func (s *Sites) flush(ctx context.Context, n uint16) error {
 	}
 	if err != nil { // try again next time
 		for id, r := range dirty {
-			sh.dirty[id] = r
+			if sh.sites[id] == r { // one that left memory was clean
+				sh.dirty[id] = r
+			}
 		}
 	}
 	sh.mu.Unlock()
@@ -181,7 +183,7 @@ func (s *Sites) flushSites(ctx context.Context, sh *shard, life uint64, dirty ma
 			open = 0
 		}
 	}
-	for _, r := range dirty {
+	for id, r := range dirty {
 		for open >= flushParallel {
 			take()
 		}
@@ -193,6 +195,10 @@ func (s *Sites) flushSites(ctx context.Context, sh *shard, life uint64, dirty ma
 			sh.mu.Unlock()
 			failed = errReplaced
 			break
+		}
+		if sh.sites[id] != r { // it left memory clean, or was erased: nobody would answer
+			sh.mu.Unlock()
+			continue
 		}
 		s.system.Root.Send(r.pid, &flushRequest{reply: replies})
 		sh.mu.Unlock()
@@ -217,6 +223,7 @@ func (s *Sites) passivate() {
 				continue
 			}
 			delete(sh.sites, id)
+			delete(sh.dirty, id) // there when an entry came while it was being flushed, and was flushed too
 			s.resident.Add(-1)
 			// Everything sent is in the records: a new actor may load them while
 			// this one answers what is still in its mailbox.
