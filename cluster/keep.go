@@ -89,6 +89,8 @@ func (r *Router) check(n uint16, now time.Time, drops bool) {
 	}
 	for i, rd := range sh.flight {
 		if rd.sent && now.Sub(rd.sentAt) >= again && !(local && r.cfg.Alone(n)) {
+			r.cfg.Logger.Warn("a batch was not answered in time and is handed out again", "shard", n, "epoch", rd.epoch,
+				"sequence", rd.sequence, "leads", local, "after", now.Sub(rd.sentAt), "waiting", len(sh.waiting), "flight", len(sh.flight), "applied", rd.landed)
 			r.rewindLocked(sh, i)
 			break
 		}

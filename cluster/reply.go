@@ -3,6 +3,7 @@ package cluster
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
 
 	"footfall/analytics"
@@ -22,6 +23,29 @@ const (
 	Busy                     // not taken: ask again a little later
 	Lost                     // not known: it may or may not be taken
 )
+
+var verdictNames = [...]string{"applied", "duplicate", "gap", "fenced", "not leader", "busy", "lost"}
+
+// String names a verdict; operators' tools go by the names.
+func (v Verdict) String() string {
+	if int(v) < len(verdictNames) {
+		return verdictNames[v]
+	}
+	return "unknown"
+}
+
+// MarshalText gives the name.
+func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// UnmarshalText reads a name.
+func (v *Verdict) UnmarshalText(text []byte) error {
+	i := slices.Index(verdictNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("verdict %q: %w", text, ErrReply)
+	}
+	*v = Verdict(i)
+	return nil
+}
 
 // Reply answers a batch. Index is the log index of the entry that was decided on.
 type Reply struct {

@@ -3,6 +3,7 @@ package member
 import (
 	"context"
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"footfall/cluster"
@@ -118,21 +119,50 @@ func (m *Member) Holds(shard uint16) bool {
 	return p != nil && p.Holds(shard)
 }
 
-// Nearest gives a connected node that has a replica of a shard, its leader if
-// known and wanted; false if there is none.
+// Nearest gives the connected node that has a replica of a shard and is nearest to
+// this one, or, if that is wanted, the shard's leader; false if there is none, or
+// the leader is not known.
 func (m *Member) Nearest(shard uint16, leader bool) (node uint16, ok bool) {
-	if n, ok := m.Leader(shard); ok && n != m.Self() && (leader || !m.Holds(shard)) && m.wire.Connected(n) {
-		return n, true
-	}
 	if leader {
-		return 0, false
+		n, ok := m.Leader(shard)
+		return n, ok && n != m.Self() && m.wire.Connected(n)
 	}
-	for _, n := range m.voters(shard) {
+	nodes := m.voters(shard)
+	m.nearestFirst(nodes)
+	for _, n := range nodes {
 		if m.wire.Connected(n) {
 			return n, true
 		}
 	}
 	return 0, false
+}
+
+// nearestFirst sorts nodes by how far they are from this one. Those that are
+// equally far keep their order.
+func (m *Member) nearestFirst(nodes []uint16) {
+	v, self := m.parts.Load().Control.Placement(), m.cfg.Info
+	far := func(number uint16) int {
+		n, ok := v.Node(number)
+		if !ok {
+			return farthest
+		}
+		return distance(self.Region, self.Zone, n.Region, n.Zone)
+	}
+	slices.SortStableFunc(nodes, func(a, b uint16) int { return far(a) - far(b) })
+}
+
+const farthest = 3
+
+// distance tells how far two nodes are from each other: 0 in one zone, 1 in
+// another zone of the region, 2 in another region. A zone is one of its region.
+func distance(region, zone, otherRegion, otherZone string) int {
+	switch {
+	case region != otherRegion:
+		return 2
+	case zone != otherZone:
+		return 1
+	}
+	return 0
 }
 
 // Ask calls the Ask of another node.

@@ -11,6 +11,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
+	"footfall/analytics"
 	"footfall/cluster/placement"
 	"footfall/cluster/rafthost"
 	"footfall/cluster/transport"
@@ -129,16 +130,84 @@ func (m *Member) deliver(from transport.Node, body []byte) {
 
 // SendSnapshot implements rafthost.Transport.
 func (c Carrier) SendSnapshot(g rafthost.Group, msg *raftpb.Message, send func(ctx context.Context, w io.Writer) error, done func(error)) {
-	header, err := proto.MarshalOptions{}.MarshalAppend(binary.BigEndian.AppendUint16([]byte{carryVersion}, uint16(g)), msg)
+	raw, err := proto.Marshal(msg)
 	if err != nil {
 		done(fmt.Errorf("encode a snapshot's message: %w", err))
 		return
 	}
-	c.m.sends.Go(func() {
-		ctx := context.Background() // the stream ends with the transport
-		defer c.m.News()
-		done(c.m.wire.Stream(ctx, placement.NodeOf(msg.GetTo()), streamSnapshot, header, func(w io.Writer) error { return send(ctx, w) }))
+	m, to := c.m, placement.NodeOf(msg.GetTo())
+	name := passage{from: m.Self(), group: uint16(g), id: m.passage.Add(1)}
+	x := sending{
+		stream: func(ctx context.Context, at uint64, write func(io.Writer) error) error {
+			err := m.wire.Stream(ctx, to, streamPassage, append(name.append(at), raw...), write)
+			if at == 0 && transport.FateOf(err) == transport.Remote && analytics.CodeOf(err) == errUnknownCall.Code { // an older release
+				header := append(binary.BigEndian.AppendUint16([]byte{carryVersion}, uint16(g)), raw...)
+				err = m.wire.Stream(ctx, to, streamSnapshot, header, write)
+			}
+			return err
+		},
+		got: func(ctx context.Context) (uint64, error) {
+			within, cancel := context.WithTimeout(ctx, resumeAsk)
+			defer cancel()
+			answer, err := m.wire.Call(within, to, callPassage, name.append(0))
+			if err == nil && len(answer) != 8 {
+				err = errCarried
+			}
+			if err != nil {
+				return 0, err
+			}
+			return binary.BigEndian.Uint64(answer), nil
+		},
+		wait: resumeWait, pause: resumePause, logger: m.cfg.Logger,
+	}
+	m.sends.Go(func() {
+		defer m.News()
+		done(x.send(m.life, send))
 	})
+}
+
+// The header of a passage, numbers big-endian: version(1)=1 group(2) id(8) at(8),
+// then the message that announces the snapshot. Without the message it asks how
+// much has come.
+const passageHead = 1 + 2 + 8 + 8
+
+func (p passage) append(at uint64) []byte {
+	b := binary.BigEndian.AppendUint16([]byte{carryVersion}, p.group)
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, p.id), at)
+}
+
+func parsePassage(from transport.Node, b []byte) (p passage, at uint64, rest []byte, err error) {
+	if len(b) < passageHead || b[0] != carryVersion {
+		return p, 0, nil, errCarried
+	}
+	p = passage{from: from, group: binary.BigEndian.Uint16(b[1:]), id: binary.BigEndian.Uint64(b[3:])}
+	return p, binary.BigEndian.Uint64(b[11:]), b[passageHead:], nil
+}
+
+// passed tells another node how much has come of its snapshot.
+func (m *Member) passed(from transport.Peer, body []byte) ([]byte, error) {
+	name, _, _, err := parsePassage(from.Node, body)
+	if err != nil {
+		return nil, err
+	}
+	at, err := m.passages.got(name)
+	if err != nil {
+		return nil, err
+	}
+	return binary.BigEndian.AppendUint64(nil, at), nil
+}
+
+// takePassage takes a snapshot that can go on after a cut, or the rest of one.
+func (m *Member) takePassage(from transport.Peer, header []byte, r io.Reader) error {
+	name, at, raw, err := parsePassage(from.Node, header)
+	if err != nil {
+		return err
+	}
+	if at > 0 {
+		return m.passages.resume(name, at, r)
+	}
+	whole := append(binary.BigEndian.AppendUint16([]byte{carryVersion}, name.group), raw...)
+	return m.passages.begin(name, r, func(ctx context.Context, r io.Reader) error { return m.takeSnapshot(ctx, from, whole, r) })
 }
 
 func (m *Member) takeSnapshot(ctx context.Context, from transport.Peer, header []byte, r io.Reader) error {

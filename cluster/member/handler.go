@@ -24,10 +24,15 @@ const (
 	callSalt    = 6 // give a salt
 	callKeep    = 7 // take a salt
 	callOperate = 8 // what an operator wants of the controller
+	callPassage = 9 // how much has come of a snapshot that was cut
 	askKinds    = 64
 )
 
-const streamSnapshot = 1
+// Kinds of streams; frozen too.
+const (
+	streamSnapshot = 1 // in one piece
+	streamPassage  = 2 // a snapshot, or the rest of one
+)
 
 var errUnknownCall = &analytics.Error{Code: analytics.Invalid, Text: "call: not known to this release"}
 
@@ -70,15 +75,20 @@ func (h handler) Call(ctx context.Context, from transport.Peer, kind uint8, body
 		return nil, h.m.keepSalt(body)
 	case callOperate:
 		return h.m.takeOrder(ctx, body)
+	case callPassage:
+		return h.m.passed(from, body)
 	}
 	return nil, errUnknownCall
 }
 
 func (h handler) Stream(ctx context.Context, from transport.Peer, kind uint8, header []byte, r io.Reader) error {
-	if kind != streamSnapshot {
-		return errUnknownCall
+	switch kind {
+	case streamSnapshot:
+		return h.m.takeSnapshot(ctx, from, header, r)
+	case streamPassage:
+		return h.m.takePassage(from, header, r)
 	}
-	return h.m.takeSnapshot(ctx, from, header, r)
+	return errUnknownCall
 }
 
 func (h handler) Tunnel(conn net.Conn, _ transport.Peer) {

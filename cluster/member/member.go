@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -46,6 +47,9 @@ type Disk interface {
 	Identity() (Identity, bool, error)
 	// Keep writes it down, synced. It is called once in a disk's life.
 	Keep(Identity) error
+	// Expel writes down, synced, that the node was removed: the disk never serves
+	// again, whether or not anybody can be asked when its process starts.
+	Expel() error
 }
 
 // Config of a Member. All fields but the last ones are required.
@@ -67,6 +71,9 @@ type Config struct {
 	// Via gives the address to dial for another node's; nil: its own. It stands
 	// between nodes in tests.
 	Via func(addr string) string
+	// Versions of the protocol that the node speaks; zero: all that the transport
+	// knows.
+	Versions transport.Versions
 }
 
 // Parts are the parts of a node that a member serves.
@@ -109,17 +116,26 @@ type Member struct {
 	changed  chan struct{}                     // a signal for each change of placement
 	news     chan struct{}                     // a signal that a report is worth sending now
 	wanted   chan replica                      // that others send to and that are not here yet
-	expelled chan error                        // a place for the end of this node's membership
+	expelled chan string                       // a place for the end of this node's membership, and who says so
+	unfit    chan error                        // a place for why this release cannot serve
 	tunnels  sync.WaitGroup
 	sends    sync.WaitGroup
+	passages *passages
+	passage  atomic.Uint64 // of the last snapshot sent
+	life     context.Context
+	end      context.CancelFunc // ends life
 }
 
 // New makes a member; Run must run for anything to happen.
 func New(cfg Config) (*Member, error) {
 	m := &Member{cfg: cfg, seen: make(chan struct{}, 1), changed: make(chan struct{}, 1), news: make(chan struct{}, 1), wanted: make(chan replica, wantedMax),
-		expelled: make(chan error, 1)}
+		expelled: make(chan string, 1), unfit: make(chan error, 1)}
+	m.life, m.end = context.WithCancel(context.Background())
+	m.passages = newPassages(m.life, resumeWait, cfg.Logger)
+	m.passage.Store(rand.Uint64()) // not those of the process before
 	id, ok, err := cfg.Disk.Identity()
 	if err != nil {
+		m.end()
 		return nil, fmt.Errorf("read the node's identity: %w", err)
 	}
 	if ok {
@@ -136,8 +152,10 @@ func New(cfg Config) (*Member, error) {
 		Expelled: m.expelledBy,
 		Logger:   cfg.Logger,
 		Clock:    cfg.Clock,
+		Versions: cfg.Versions,
 	})
 	if err != nil {
+		m.end()
 		return nil, fmt.Errorf("cluster port: %w", err)
 	}
 	return m, nil
@@ -182,10 +200,22 @@ func (m *Member) admit(p transport.Peer) error {
 
 // expelledBy is told that another node says that this one was removed.
 func (m *Member) expelledBy(other transport.Node) {
+	m.expel(fmt.Sprintf("as node %d says", other))
+}
+
+// expel ends this node's membership, for which says is the witness. It does not
+// block.
+func (m *Member) expel(says string) {
 	select {
-	case m.expelled <- fmt.Errorf("node %d %w, as node %d says: its data cannot serve any more", m.Self(), transport.ErrRemoved, other):
+	case m.expelled <- says:
 	default:
 	}
+}
+
+// Expelled is the error of a node that was removed.
+func Expelled(node uint16, says string) error {
+	return fmt.Errorf("node %d %w, %s: its data cannot serve any more; `footfall cluster rebuild %d` delivers what waits in its spool and lets it join anew",
+		node, transport.ErrRemoved, says, node)
 }
 
 // Run carries messages and watches for other nodes until ctx ends, or until this
@@ -195,8 +225,10 @@ func (m *Member) Run(ctx context.Context) error {
 	group.Go(func() error { return m.wire.Run(ctx) })
 	group.Go(func() error {
 		select {
-		case err := <-m.expelled:
+		case err := <-m.unfit:
 			return err
+		case says := <-m.expelled:
+			return errors.Join(Expelled(m.Self(), says), m.cfg.Disk.Expel())
 		case <-ctx.Done():
 			return nil
 		}
@@ -215,6 +247,8 @@ func (m *Member) Run(ctx context.Context) error {
 		return err
 	})
 	err := group.Wait()
+	m.end()
+	m.passages.all.Wait()
 	m.sends.Wait()
 	m.tunnels.Wait()
 	if err != nil && !errors.Is(err, context.Canceled) {
@@ -249,6 +283,7 @@ func (m *Member) followPlacement(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		m.connect(ctx)
+		m.checkGate()
 		m.introduce(ctx)
 		m.shareSalts(ctx)
 		select {
@@ -317,12 +352,40 @@ func (m *Member) makeReplicas(ctx context.Context) {
 	}
 }
 
+// checkGate ends the service of a release that does not read what the cluster may
+// write by now.
+func (m *Member) checkGate() {
+	c, ok := m.parts.Load().Control.Placement().Cluster()
+	if !ok {
+		return
+	}
+	if err := Unfit(c, m.cfg.Info.GateMax); err != nil {
+		select {
+		case m.unfit <- err:
+		default:
+		}
+	}
+}
+
+// Unfit tells why a release that reads formats up to a generation cannot serve in
+// a cluster; nil: it can.
+func Unfit(c *placement.Cluster, reads uint32) error {
+	if c.Gate <= reads {
+		return nil
+	}
+	return fmt.Errorf("this release reads formats up to generation %d and the cluster writes %d: use the newer release", reads, c.Gate)
+}
+
 // introduce brings the node's own record up to date. A node that was removed
 // learns it here.
 func (m *Member) introduce(ctx context.Context) {
 	p := m.parts.Load()
 	n, ok := p.Control.Placement().Node(m.Self())
-	if !ok || n.State == placement.Removed {
+	if !ok {
+		return
+	}
+	if n.State == placement.Removed {
+		m.expel("as its own copy of the log says")
 		return
 	}
 	i := &m.cfg.Info

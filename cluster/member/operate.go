@@ -10,7 +10,7 @@ import (
 
 // Order is what an operator wants of the cluster.
 type Order struct {
-	Do    string `json:"do"` // status, drain, undrain, remove, move
+	Do    string `json:"do"` // status, drain, undrain, remove, raise, move
 	Node  uint16 `json:"node,omitempty"`
 	Force bool   `json:"force,omitempty"` // of remove
 	Shard uint16 `json:"shard,omitempty"` // of move, with From and To
@@ -79,6 +79,8 @@ func (m *Member) obey(ctx context.Context, o Order) (*controller.Status, error) 
 		return nil, c.Undrain(ctx, o.Node)
 	case "remove":
 		return nil, c.Remove(ctx, o.Node, o.Force)
+	case "raise":
+		return nil, c.RaiseGate(ctx)
 	case "move":
 		return nil, c.Move(ctx, o.Shard, o.From, o.To)
 	}

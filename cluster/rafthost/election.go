@@ -4,14 +4,27 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
 )
 
 // activeTicks is how long a member counts as active after its last message.
 const activeTicks = 2 * electionTicks
 
-// hintTicks is when voters that are not the first in order campaign after a
-// hint, if there is no leader by then; the first tries once more a tick before.
-const hintTicks = 3
+// After a hint the first voter in order campaigns at once, and again a tick
+// before hintTicks; the others at hintTicks if there is no leader by then.
+// Whoever does not succeed tries again a few times, soon and by chance, before
+// it goes back to waiting as long as after a silence.
+const (
+	hintTicks = 3
+	hintTries = 8
+)
+
+// deafTicks is how long a hint lasts against messages of the node that is down:
+// those that were still on their way would make its replica the leader again,
+// and the hint would come to nothing.
+const deafTicks = 2
 
 // election is a group's clock. Elections are timed here and not by raft: its
 // random numbers have no seed, and a follower's tick costs an addition.
@@ -19,6 +32,8 @@ type election struct {
 	elapsed int // ticks since the leader was heard or a vote given
 	timeout int // elapsed at which the replica campaigns
 	hint    int // ticks until it campaigns if there is no leader; 0: none
+	tries   int // campaigns by hint that are left
+	waited  bool
 	beat    int // ticks since raft sent heartbeats
 }
 
@@ -30,6 +45,9 @@ func (e *election) reset(rand func(n int) int) {
 // worker has to visit it.
 func (g *group) tick() (visit bool, err error) {
 	t := &g.timer
+	if g.deaf > 0 {
+		g.deaf--
+	}
 	if g.lead {
 		g.rn.Tick()
 		if t.beat++; t.beat < heartbeatTicks {
@@ -52,7 +70,11 @@ func (g *group) tick() (visit bool, err error) {
 	}
 	if t.hint > 0 {
 		if t.hint--; t.hint == 0 && g.leader.Load() == 0 {
-			return true, g.campaign()
+			if !t.waited && g.rn.BasicStatus().RaftState == raft.StateCandidate {
+				t.hint, t.waited = 1, true // votes may be on their way, which a new term would void
+				return visit, nil
+			}
+			return true, g.hurry(t.tries - 1)
 		}
 	}
 	if t.elapsed >= t.timeout {
@@ -71,6 +93,43 @@ func (g *group) campaign() error {
 		return fmt.Errorf("raft group %d: campaign: %w", g.id, err)
 	}
 	return nil
+}
+
+// hurry campaigns, and soon again if that comes to nothing and tries are left.
+func (g *group) hurry(tries int) error {
+	if err := g.campaign(); err != nil {
+		return err
+	}
+	if tries > 0 {
+		g.timer.hint, g.timer.tries = g.soon(), tries
+	}
+	return nil
+}
+
+// yielded begins the wait anew because another campaigns in a newer term.
+func (g *group) yielded() {
+	hint, tries := g.timer.hint, g.timer.tries
+	g.timer.reset(g.host.cfg.Rand)
+	if hint > 0 {
+		g.timer.hint, g.timer.tries = max(hint, g.soon()), tries
+	}
+}
+
+func (g *group) soon() int { return hintTicks + g.host.cfg.Rand(hintTicks) }
+
+// rivalled makes way for another voter that asks whether it may lead while this
+// one is about to, or overtakes it if its log is behind: then it would be refused.
+func (g *group) rivalled(m *raftpb.Message) {
+	if g.lead || g.timer.hint == 0 || g.leader.Load() != 0 {
+		return
+	}
+	last, _ := g.log.LastIndex()
+	term, err := g.log.Term(last)
+	if behind := err == nil && (m.GetLogTerm() < term || m.GetLogTerm() == term && m.GetIndex() < last); behind {
+		g.timer.hint = 1
+		return
+	}
+	g.timer.hint = max(g.timer.hint, g.soon())
 }
 
 // PeerDown hints that the connection to a node broke. Every group led from
@@ -108,6 +167,7 @@ func (g *group) orphaned(node uint16) error {
 	if err := g.rn.ForgetLeader(); err != nil {
 		return fmt.Errorf("raft group %d: forget leader: %w", g.id, err)
 	}
+	g.deaf, g.deafTo = deafTicks, node
 	voters := g.log.conf.voters
 	if !slices.Contains(voters, g.replica) {
 		return nil
@@ -121,13 +181,13 @@ func (g *group) orphaned(node uint16) error {
 		if v != g.replica {
 			break
 		}
-		if err := g.campaign(); err != nil {
+		if err := g.hurry(hintTries); err != nil {
 			return err
 		}
 		g.timer.hint = hintTicks - 1
 		return nil
 	}
-	g.timer.hint = hintTicks
+	g.timer.hint, g.timer.tries = hintTicks, hintTries
 	return nil
 }
 

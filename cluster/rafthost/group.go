@@ -68,6 +68,8 @@ type group struct {
 	inFlight int      // writes that the writer has not answered
 	eager    bool     // campaigns as soon as everything known to be committed is applied
 	timer    election // of groups with other members
+	deaf     int      // ticks for which messages of the node deafTo are dropped
+	deafTo   uint16
 	fresh    freshness
 	heard    map[uint64]uint64 // tick of the newest message from each member
 	change   *pendingChange
@@ -395,6 +397,9 @@ func (g *group) pull(closing bool) error {
 
 // receive gives raft a message of another member.
 func (g *group) receive(m *raftpb.Message) {
+	if g.deaf > 0 && nodeOf(m.GetFrom()) == g.deafTo {
+		return
+	}
 	switch m.GetType() {
 	case raftpb.MsgApp, raftpb.MsgHeartbeat, raftpb.MsgSnap:
 		if m.GetTerm() >= g.hard.term {
@@ -403,6 +408,8 @@ func (g *group) receive(m *raftpb.Message) {
 			// leader's is in a field that raft leaves empty, see transmit.
 			g.fresh.note(max(m.GetCommit(), heartbeatCommit(m)), g.applied.Load(), g.host.cfg.Now())
 		}
+	case raftpb.MsgPreVote:
+		g.rivalled(m)
 	}
 	if g.lead {
 		g.heard[m.GetFrom()] = g.worker.ticks
@@ -471,8 +478,8 @@ func (g *group) append(m *raftpb.Message) error {
 	sync := len(m.Entries) > 0 || len(m.Responses) > 0
 	if m.Term != nil {
 		s := hardState{m.GetTerm(), m.GetVote(), m.GetCommit()}
-		if s.term != g.hard.term || s.vote != g.hard.vote && s.vote != g.replica {
-			g.timer.reset(g.host.cfg.Rand)
+		if s.vote != g.replica && (s.term != g.hard.term || s.vote != g.hard.vote) {
+			g.yielded()
 		}
 		// A new commit index alone needs no write here: every entry on the disk of
 		// the only voter is committed.

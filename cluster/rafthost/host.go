@@ -98,9 +98,10 @@ type Transport interface {
 	Send(node uint16, batch []Outgoing)
 	// SendSnapshot passes m on to the node of m.To, whose transport gives it with
 	// the bytes that send writes to ReceiveSnapshot. It must not block: send is
-	// called on a goroutine of the transport, at most once, and done once, after
-	// send has returned and the other node's ReceiveSnapshot too, with the error of
-	// either; also when the transport ends.
+	// called on a goroutine of the transport, and once more after each connection
+	// that broke: it writes the same bytes each time, see Skipper. done is called
+	// once, after send has returned and the other node's ReceiveSnapshot too, with
+	// the error of either; also when the transport ends.
 	SendSnapshot(g Group, m *raftpb.Message, send func(ctx context.Context, w io.Writer) error, done func(error))
 }
 

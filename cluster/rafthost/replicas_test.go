@@ -217,6 +217,63 @@ func TestAHintReplacesALeaderAtOnce(t *testing.T) {
 	s.run(30)
 }
 
+// TestLateHintsAndLostVotesCostLittle: the survivors notice the loss one after
+// the other, while the second still trusts the leader, and votes get lost on a
+// network where a message takes up to a tick. With one try by hint a third of the
+// groups wait as long as after a silence.
+func TestLateHintsAndLostVotesCostLittle(t *testing.T) {
+	const groups, seeds, soon = 8, 30, 16 * 5 // rounds: ticks × 5
+	total, late, all := 0, 0, 0
+	for seed := range uint64(seeds) {
+		var gs []Group
+		for g := range Group(groups) {
+			gs = append(gs, g)
+		}
+		s := trio(t, 100+seed, gs...)
+		s.run(50)
+		lost := s.leader(0)
+		lost.crash()
+		s.loss = 10
+		took := map[Group]int{}
+		rounds := 0
+		run := func(n int) {
+			for range n {
+				s.step()
+				if rounds++; rounds%5 == 0 {
+					s.tick()
+				}
+				for _, g := range gs {
+					if took[g] == 0 && s.leader(g) != nil {
+						took[g] = rounds
+					}
+				}
+			}
+		}
+		for _, id := range s.ids() {
+			if n := s.nodes[id]; n != lost {
+				n.host.PeerDown(lost.id)
+				run(15)
+			}
+		}
+		for range 200 {
+			if len(took) < groups {
+				run(1)
+			}
+		}
+		for _, g := range gs {
+			total++
+			all += took[g]
+			if took[g] > soon || took[g] == 0 {
+				late++
+			}
+		}
+	}
+	t.Logf("a leader after %.1f ticks on average, %d of %d groups later than after %d", float64(all)/float64(total)/5, late, total, soon/5)
+	if late > total/6 {
+		t.Errorf("%d of %d groups have no leader %d ticks after the loss", late, total, soon/5)
+	}
+}
+
 func TestAWrongHintDoesNoHarm(t *testing.T) {
 	s := trio(t, 5, 0)
 	s.settle(0)

@@ -108,6 +108,11 @@ func (g *group) bump(p point) bool {
 	return true
 }
 
+// Skipper may be implemented by the writer that a Transport gives to send: while
+// Skips is true what is written does not leave the node, because the receiver has
+// it from a connection that broke. It is not held to any rate.
+type Skipper interface{ Skips() bool }
+
 // sendSnapshot passes a snapshot to the transport, which reports back once.
 func (g *group) sendSnapshot(m *raftpb.Message) {
 	index, to := m.GetSnapshot().GetMetadata().GetIndex(), m.GetTo()
@@ -145,7 +150,13 @@ func (g *group) sendSnapshot(m *raftpb.Message) {
 	}
 	pace := &pacer{perSecond: g.host.cfg.SnapshotBytesPerSecond, now: g.host.cfg.Now}
 	send := func(ctx context.Context, w io.Writer) error {
-		s, err := newStreamWriter(w, func(n int) error { return pace.wait(ctx, n) })
+		skipper, _ := w.(Skipper)
+		s, err := newStreamWriter(w, func(n int) error {
+			if skipper != nil && skipper.Skips() { // it costs nobody anything
+				return ctx.Err()
+			}
+			return pace.wait(ctx, n)
+		})
 		if err != nil {
 			return err
 		}

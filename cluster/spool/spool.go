@@ -130,6 +130,13 @@ func (s *Spool) NextEpoch() (uint32, error) {
 	return s.epoch, nil
 }
 
+// Epoch is the last one that was begun, 0 if none was.
+func (s *Spool) Epoch() uint32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.epoch
+}
+
 // Write keeps batches: all are on disk when it returns nil, none counts as kept
 // otherwise. ErrFull says that there is no room for them.
 func (s *Spool) Write(batches []Batch) error { return s.replace(nil, batches) }

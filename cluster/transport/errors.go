@@ -103,6 +103,10 @@ func RefusalOf(err error) Refusal {
 // Config.Expelled.
 var ErrRemoved = errors.New("was removed from the cluster")
 
+// ErrAborted is in the chain of what a stream's reader gives when the sender said
+// that the rest will not come; a connection that broke says nothing of the kind.
+var ErrAborted = errors.New("the sender gave up")
+
 // ErrClosed is the reason given to Handler.Down when this side ended the
 // connections: the peer's address changed or it was taken off the list. It
 // tells nothing about the peer.

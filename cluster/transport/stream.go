@@ -224,7 +224,7 @@ func (r *streamReader) fill() {
 	case kind == frameEnd:
 		r.err = io.EOF
 	case kind == frameAbort:
-		r.err = fmt.Errorf("stream of node %d: the sender gave up: %s", r.w.peer.Node, body)
+		r.err = fmt.Errorf("stream of node %d: %w: %s", r.w.peer.Node, ErrAborted, body)
 	default:
 		r.err = unknown(kind, laneStream)
 	}

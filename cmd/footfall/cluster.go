@@ -9,11 +9,17 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
+	"footfall/cluster"
+	"footfall/cluster/placement"
+	"footfall/cluster/spool"
 	"footfall/cluster/transport/authority"
+	"footfall/cmd/internal/client"
 	"footfall/cmd/internal/local"
+	"footfall/persistence/pebblestore"
 )
 
 type clusterCommand struct {
@@ -23,6 +29,7 @@ type clusterCommand struct {
 	Remove  clusterRemove  `cmd:"" help:"Take a node out for ever."`
 	Move    clusterMove    `cmd:"" help:"Move a replica of a shard to another node."`
 	Verify  clusterVerify  `cmd:"" help:"Compare all replicas of all shards."`
+	Finish  clusterFinish  `cmd:"" name:"finish-upgrade" help:"Let the nodes write what only the present release and later ones read."`
 	Rebuild clusterRebuild `cmd:"" help:"Give up the data of a stopped node, so that it joins anew."`
 	InitCA  clusterInitCA  `cmd:"" name:"init-ca" help:"Make the authority that the nodes' certificates are signed by."`
 	Issue   clusterIssue   `cmd:"" help:"Make the certificate of a node."`
@@ -254,6 +261,13 @@ func (c clusterMove) Run(ctx context.Context, w *world) error {
 		fmt.Sprintf("Shard %d moves from node %d to node %d.", c.Shard, c.From, c.To))
 }
 
+type clusterFinish struct{ remote }
+
+// Run raises the gate of formats.
+func (c clusterFinish) Run(ctx context.Context, w *world) error {
+	return c.order(ctx, w, "/v1/cluster/gate", nil, "The upgrade is finished: nodes of the release before cannot serve any more.")
+}
+
 type clusterVerify struct{ remote }
 
 // errDifferent ends a verification that found replicas that differ.
@@ -305,11 +319,14 @@ func (c clusterVerify) Run(ctx context.Context, w *world) error {
 type clusterRebuild struct {
 	Node     uint16 `arg:"" help:"Number of the node."`
 	NodeData string `required:"" placeholder:"DIR" help:"Data directory of that node, which is stopped."`
+	// GiveUpSpool is for a store that cannot be read any more.
+	GiveUpSpool bool `name:"give-up-spool" help:"Also when the views that wait in its spool cannot be read: they are then not counted."`
 	remote
 }
 
-// Run removes the node from the cluster, as long as its shards go on without it,
-// and sets its data aside: when it starts again it joins as a new node.
+// Run delivers the views that only this node had accepted, removes the node from
+// the cluster, as long as its shards go on without it, and sets its data aside:
+// when it starts again it joins as a new node.
 func (c clusterRebuild) Run(ctx context.Context, w *world) error {
 	if server, ok := local.Address(c.NodeData); ok && answers(ctx, server) {
 		return fmt.Errorf("node-data: %s is in use by the node at %s; stop it first", c.NodeData, server)
@@ -323,6 +340,16 @@ func (c clusterRebuild) Run(ctx context.Context, w *world) error {
 		return err
 	}
 	defer node.Close()
+	switch batches, err := c.salvage(ctx, node, store); {
+	case err == nil:
+		fmt.Fprintf(w.stdout, "What waited in the spool of node %d is delivered: %d batches.\n", c.Node, batches)
+	case !errors.Is(err, errSpoolUnread):
+		return err
+	case !c.GiveUpSpool:
+		return fmt.Errorf("%w; with --give-up-spool the node is rebuilt without them", err)
+	default:
+		fmt.Fprintf(w.stdout, "Given up: %v\n", err)
+	}
 	if _, err := node.Call(ctx, http.MethodPost, removePath(c.Node, true), nil); err != nil {
 		return err
 	}
@@ -335,6 +362,73 @@ func (c clusterRebuild) Run(ctx context.Context, w *world) error {
 	}
 	_, err = fmt.Fprintf(w.stdout, "Node %d is removed. Its data is in %s now; start the node, and it joins anew.\n", c.Node, aside)
 	return err
+}
+
+// errSpoolUnread says that nobody can tell any more what waits in a spool.
+var errSpoolUnread = errors.New("the views that may wait in its spool cannot be read")
+
+// salvage delivers what waits in the spool of the stopped node's store.
+func (c clusterRebuild) salvage(ctx context.Context, node *client.Client, dir string) (batches int, err error) {
+	unread := func(err error) error { return fmt.Errorf("node-data: %w: %w", errSpoolUnread, err) }
+	store, err := pebblestore.Open(dir, pebblestore.Options{})
+	if errors.Is(err, syscall.EAGAIN) { // its lock is held
+		return 0, fmt.Errorf("node-data: %s is in use; stop the node first: %w", dir, err)
+	}
+	if err != nil {
+		return 0, unread(err)
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	place, ok, err := store.Membership()
+	switch {
+	case err != nil:
+		return 0, unread(err)
+	case !ok:
+		return 0, errors.New("node-data: is of no node of a cluster")
+	case place.Node != c.Node:
+		return 0, fmt.Errorf("node-data: is of node %d, not of node %d", place.Node, c.Node)
+	}
+	if err := c.sameCluster(ctx, node, placement.ID(place.Cluster)); err != nil {
+		return 0, err
+	}
+	waiting, err := spool.Open(store, cluster.SalvageBytes, func() int64 { return time.Now().UnixMilli() })
+	if err != nil {
+		return 0, unread(err)
+	}
+	return cluster.Salvage(ctx, waiting, store.Ident().Node, func(ctx context.Context, shard uint16, batch []byte) (cluster.Reply, error) {
+		path := fmt.Sprintf("/v1/cluster/shards/%d/batches", shard)
+		answer, err := node.Send(ctx, http.MethodPost, path, http.Header{"Content-Type": {"application/octet-stream"}}, batch)
+		if err != nil {
+			return cluster.Reply{}, err
+		}
+		var out struct {
+			Verdict  *cluster.Verdict
+			Expected uint64
+			Epoch    uint32
+		}
+		if err := understand(answer, &out); err != nil {
+			return cluster.Reply{}, err
+		}
+		if out.Verdict == nil {
+			return cluster.Reply{}, errors.New("the node's answer has no verdict")
+		}
+		return cluster.Reply{Verdict: *out.Verdict, Expected: out.Expected, Epoch: out.Epoch}, nil
+	})
+}
+
+// sameCluster makes sure that views go to the cluster that they are of.
+func (c clusterRebuild) sameCluster(ctx context.Context, node *client.Client, want placement.ID) error {
+	answer, err := node.Call(ctx, http.MethodGet, "/v1/cluster", nil)
+	if err != nil {
+		return err
+	}
+	var p clusterPicture
+	if err := understand(answer, &p); err != nil {
+		return err
+	}
+	if p.Cluster.ID != want.String() {
+		return fmt.Errorf("node-data: is of cluster %s, the node asked of %s", want, p.Cluster.ID)
+	}
+	return nil
 }
 
 // answers tells whether a node serves at an address.

@@ -110,6 +110,7 @@ type Door struct {
 	rules     ruleBook
 	requests  sync.Pool     // of *request
 	batches   chan struct{} // a token per large request being worked on
+	used      sync.Pool     // of *batch
 	count     counters
 }
 

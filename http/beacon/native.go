@@ -2,6 +2,7 @@ package beacon
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 
 	"github.com/valyala/fasthttp"
@@ -46,7 +47,8 @@ func (d *Door) events(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
 	if err != nil {
 		return err
 	}
-	b := &batch{door: d, who: who, nowMS: d.opts.Now().UnixMilli(), results: make([]result, len(spans)), bySite: map[analytics.SiteID]*group{}}
+	b := d.newBatch(who, len(spans))
+	defer d.reuse(b)
 	b.keepBots = keepBots || ctx.QueryArgs().GetBool("keep_bots")
 	for i, span := range spans {
 		b.take(i, span)
@@ -72,10 +74,68 @@ type batch struct {
 	parser   fastjson.Parser
 	arena    arena
 	entry    entry
+	made     analytics.Event // of entry
 
 	results []result
 	groups  []*group // in the order in which their sites first occur
 	bySite  map[analytics.SiteID]*group
+	spare   []*group // of earlier requests, empty
+	out     []byte   // the answer
+}
+
+// Batches that are larger are not kept for the next request.
+const (
+	reusedEventsMax = 4096
+	reusedGroupsMax = 256
+)
+
+// newBatch gives the batch of a request of n events, one of an earlier request
+// if there is one: a large part of what an event costs is memory for it.
+func (d *Door) newBatch(who accounts.Identity, n int) *batch {
+	b, ok := d.used.Get().(*batch)
+	if !ok {
+		b = &batch{bySite: map[analytics.SiteID]*group{}}
+	}
+	b.door, b.who, b.nowMS = d, who, d.opts.Now().UnixMilli()
+	if cap(b.results) < n {
+		b.results = make([]result, n)
+	}
+	b.results = b.results[:n]
+	return b
+}
+
+// reuse keeps the memory of a batch for another. Nothing of it may be in use:
+// the Recorder and the Inspector keep nothing, and the answer was copied.
+func (d *Door) reuse(b *batch) {
+	if len(b.results) > reusedEventsMax || len(b.groups)+len(b.spare) > reusedGroupsMax {
+		return
+	}
+	for _, g := range b.groups {
+		clear(g.events)
+		g.site, g.events, g.index, g.token = nil, g.events[:0], g.index[:0], analytics.Token{}
+		b.spare = append(b.spare, g)
+	}
+	clear(b.groups)
+	clear(b.bySite)
+	clear(b.results)
+	b.arena.reset()
+	b.entry, b.made = entry{}, analytics.Event{}
+	b.groups, b.who, b.keepBots, b.unsalted = b.groups[:0], accounts.Identity{}, false, false
+	d.used.Put(b)
+}
+
+// group gives the group of a site, making it.
+func (b *batch) group(site *analytics.Site) *group {
+	if g := b.bySite[site.ID]; g != nil {
+		return g
+	}
+	g := &group{}
+	if n := len(b.spare); n > 0 {
+		g, b.spare = b.spare[n-1], b.spare[:n-1]
+	}
+	g.site = site
+	b.bySite[site.ID], b.groups = g, append(b.groups, g)
+	return g
 }
 
 // result is what became of one event.
@@ -112,6 +172,8 @@ type group struct {
 	events []analytics.Event
 	index  []int // of each in the request
 	token  analytics.Token
+
+	receipts []analytics.Receipt
 }
 
 const notAllowed = "site: not allowed"
@@ -138,10 +200,11 @@ func (b *batch) take(i int, span []byte) {
 		b.results[i] = result{invalid, string(analytics.DropUnknownSite)}
 		return
 	}
-	var ev analytics.Event
+	ev := &b.made
+	*ev = analytics.Event{}
 	if e.wrong == "" {
-		if reason := b.event(e, site, &ev); reason != analytics.Counted && e.wrong == "" {
-			b.noteDrop(site, &ev, e, reason)
+		if reason := b.event(e, site, ev); reason != analytics.Counted && e.wrong == "" {
+			b.noteDrop(site, ev, e, reason)
 			b.refuse(i, site, reason)
 			return
 		}
@@ -150,18 +213,14 @@ func (b *batch) take(i int, span []byte) {
 		var id analytics.SiteID
 		if site != nil {
 			id = site.ID
-			b.noteDrop(site, &ev, e, e.wrongReason)
+			b.noteDrop(site, ev, e, e.wrongReason)
 		}
 		b.door.drop(id, e.wrongReason, b.nowMS)
 		b.results[i] = result{invalid, e.wrong}
 		return
 	}
-	g := b.bySite[site.ID]
-	if g == nil {
-		g = &group{site: site}
-		b.bySite[site.ID], b.groups = g, append(b.groups, g)
-	}
-	g.events, g.index = append(g.events, ev), append(g.index, i)
+	g := b.group(site)
+	g.events, g.index = append(g.events, *ev), append(g.index, i)
 }
 
 // site finds the site that e names, or that its URL's host is.
@@ -176,7 +235,7 @@ func (b *batch) site(e *entry) (*analytics.Site, bool) {
 		}
 		return nil, false
 	}
-	domain, _ := lower([]byte(name), nil)
+	domain, _ := lower(bytesOf(name), nil)
 	return b.door.opts.Directory.Site(trimHost(domain))
 }
 
@@ -192,7 +251,9 @@ func (b *batch) record() error {
 	var failure error
 	recorded := false
 	for _, g := range b.groups {
-		receipts := make([]analytics.Receipt, len(g.events))
+		receipts := slices.Grow(g.receipts[:0], len(g.events))[:len(g.events)]
+		clear(receipts)
+		g.receipts = receipts
 		if err := b.door.opts.Recorder.RecordBatch(g.site.ID, g.events, receipts); err != nil {
 			failure = err
 			b.door.count.failed.Add(len(g.events))
@@ -229,8 +290,7 @@ func (b *batch) record() error {
 // answer writes what became of each event.
 func (b *batch) answer(ctx *fasthttp.RequestCtx) {
 	var count [failed + 1]int
-	out := make([]byte, 0, 64+32*len(b.results))
-	out = append(out, `{"results":[`...)
+	out := append(b.out[:0], `{"results":[`...)
 	for i, r := range b.results {
 		if i > 0 {
 			out = append(out, ',')
@@ -263,6 +323,7 @@ func (b *batch) answer(ctx *fasthttp.RequestCtx) {
 	ctx.SetContentType("application/json; charset=utf-8")
 	ctx.Response.Header.Set("Cache-Control", "no-store")
 	ctx.SetBody(out)
+	b.out = out
 }
 
 // appendTokens writes the write token: that of the last site written to, and,

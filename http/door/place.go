@@ -2,6 +2,7 @@ package door
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -71,11 +72,39 @@ func Find(ctx *fasthttp.RequestCtx, p Placer, site analytics.SiteID) error {
 	if err != nil {
 		return err
 	}
-	if place.Staleness > 0 {
-		ctx.Response.Header.Set(headerStaleness, strconv.FormatInt(place.Staleness.Milliseconds(), 10))
+	place.mark(ctx)
+	return nil
+}
+
+// FindAll says in the headers of an answer about many sites how fresh the least
+// fresh of those parts is that this node answers itself. Other nodes see to the
+// rest. p may be nil.
+func FindAll(ctx *fasthttp.RequestCtx, p Placer, sites []*analytics.Site) {
+	if p == nil {
+		return
 	}
-	if place.ReadOnly {
+	worst := Place{}
+	for _, site := range sites {
+		place, err := p.Place(context.Background(), site.ID, analytics.Token{}, 0)
+		var other *Elsewhere
+		if errors.As(err, &other) { // a replica that is far behind, or none
+			place, err = p.Place(context.Background(), site.ID, analytics.Token{}, maxStalenessMS*time.Millisecond)
+		}
+		if err != nil {
+			continue
+		}
+		worst.Staleness = max(worst.Staleness, place.Staleness)
+		worst.ReadOnly = worst.ReadOnly || place.ReadOnly
+	}
+	worst.mark(ctx)
+}
+
+// mark writes the headers of an answer.
+func (p Place) mark(ctx *fasthttp.RequestCtx) {
+	if p.Staleness > 0 {
+		ctx.Response.Header.Set(headerStaleness, strconv.FormatInt(p.Staleness.Milliseconds(), 10))
+	}
+	if p.ReadOnly {
 		ctx.Response.Header.Set(headerReadOnly, "true")
 	}
-	return nil
 }

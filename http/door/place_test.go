@@ -2,6 +2,7 @@ package door
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -63,4 +64,49 @@ func TestASiteThatIsElsewhereIsSaidToBe(t *testing.T) {
 	if err := Find(&fasthttp.RequestCtx{}, nil, 1); err != nil {
 		t.Errorf("a node alone: %v", err)
 	}
+}
+
+// placers has a place, or none, for each site.
+type placers map[analytics.SiteID]*placer
+
+func (p placers) Place(ctx context.Context, site analytics.SiteID, after analytics.Token, within time.Duration) (Place, error) {
+	x := p[site]
+	if elsewhere := (*Elsewhere)(nil); within > 0 && errors.As(x.err, &elsewhere) && x.place != (Place{}) {
+		return x.place, nil // it is here, and too old for who did not say
+	}
+	return x.Place(ctx, site, after, within)
+}
+
+func TestAnAnswerAboutManySitesSaysHowFreshTheWorstIs(t *testing.T) {
+	led := &placer{}
+	follows := &placer{place: Place{Staleness: 90 * time.Millisecond}}
+	behind := &placer{place: Place{Staleness: 7 * time.Second}, err: &Elsewhere{Node: 2}}
+	away := &placer{err: &Elsewhere{Node: 2}}
+	alone := &placer{place: Place{Staleness: time.Second, ReadOnly: true}}
+	nowhere := &placer{err: errors.New("nowhere")}
+	for name, c := range map[string]struct {
+		sites               placers
+		staleness, readOnly string
+	}{
+		"none":                      {nil, "", ""},
+		"led here":                  {placers{1: led}, "", ""},
+		"one is older":              {placers{1: led, 2: follows, 3: away, 4: nowhere}, "90", ""},
+		"one is far behind":         {placers{1: led, 2: behind, 3: follows}, "7000", ""},
+		"one has lost its majority": {placers{1: led, 2: follows, 3: alone}, "1000", "true"},
+	} {
+		ctx := request("127.0.0.1:9")
+		var sites []*analytics.Site
+		for id := range c.sites {
+			sites = append(sites, &analytics.Site{ID: id})
+		}
+		FindAll(ctx, c.sites, sites)
+		h := &ctx.Response.Header
+		if got := string(h.Peek("X-Footfall-Staleness")); got != c.staleness {
+			t.Errorf("%s: staleness %q, want %q", name, got, c.staleness)
+		}
+		if got := string(h.Peek("X-Footfall-Read-Only")); got != c.readOnly {
+			t.Errorf("%s: read-only %q, want %q", name, got, c.readOnly)
+		}
+	}
+	FindAll(request("127.0.0.1:9"), nil, []*analytics.Site{{ID: 1}})
 }

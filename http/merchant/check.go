@@ -23,7 +23,7 @@ type Signs interface {
 // check tells whether the snippet of a site works: what came in, and what did and
 // was not counted. Today is the site's for events and UTC's for what was dropped.
 func (h *Handler) check(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
-	site, err := h.siteOf(ctx, who, see)
+	site, err := h.countedOf(ctx, who, see)
 	if err != nil {
 		return err
 	}

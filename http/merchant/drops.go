@@ -20,7 +20,7 @@ const (
 
 // drops shows what was not counted in the last 30 days, today included, in UTC.
 func (h *Handler) drops(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
-	site, err := h.siteOf(ctx, who, read)
+	site, err := h.countedOf(ctx, who, read)
 	if err != nil {
 		return err
 	}

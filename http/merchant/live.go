@@ -6,6 +6,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -22,7 +23,7 @@ const stuckAfter = 30 * time.Second
 // ends when the caller may not read the site any more, when the node stops, and
 // when the reader goes away; browsers come back by themselves.
 func (h *Handler) live(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
-	site, err := h.siteOf(ctx, who, read)
+	site, err := h.countedOf(ctx, who, read)
 	if err != nil {
 		return err
 	}
@@ -95,6 +96,7 @@ type stream struct {
 	sent     bool
 	lastSeen uint64 // index of the last event
 	lastLive int
+	behind   bool // there was more than it was given to tell
 }
 
 func (s *stream) run(w *bufio.Writer) {
@@ -113,17 +115,20 @@ func (s *stream) run(w *bufio.Writer) {
 				return
 			}
 		case <-s.changed:
-			if !s.push(w) || !s.pause() {
-				return
+			for again := true; again; again = s.behind {
+				if !s.push(w) || !s.pause() {
+					return
+				}
 			}
 		}
 	}
 }
 
 // pause keeps the events of a busy site apart; what changes meanwhile waits in
-// the channel. False when the node stops.
+// the channel. False when the node stops. The more streams a site has, the
+// further apart: what they cost together stays the same.
 func (s *stream) pause() bool {
-	t := time.NewTimer(s.h.opts.PushInterval)
+	t := time.NewTimer(s.h.beat(s.pulse))
 	defer t.Stop()
 	select {
 	case <-s.h.stop:
@@ -136,8 +141,9 @@ func (s *stream) pause() bool {
 // push sends the present numbers if they differ from those sent last. A count
 // that cannot be had just now is left for the next time.
 func (s *stream) push(w *bufio.Writer) bool {
-	index := s.index()
-	live, err := s.pulse.count(s.h, s.site, index)
+	newest := s.index()
+	index, live, err := s.pulse.count(s.h, s.site, newest)
+	s.behind = err == nil && index < newest
 	if err != nil || s.sent && index == s.lastSeen && live == s.lastLive {
 		return true
 	}
@@ -226,15 +232,16 @@ func (s *streams) close(caller string) {
 	}
 }
 
-// pulses let the streams of a site share one count: however many people look at
-// a site, it is asked once per change.
+// pulses let the streams of a site share what they tell: however many people
+// look at a site, it is asked once per beat, and all hear the same index. So they
+// ask the same next, and share the answers.
 type pulses struct {
 	mu   sync.Mutex
 	each map[analytics.SiteID]*pulse
 }
 
 type pulse struct {
-	streams int // guarded by pulses.mu
+	streams atomic.Int64 // changed under pulses.mu
 
 	mu    sync.Mutex
 	index uint64
@@ -255,7 +262,7 @@ func (p *pulses) join(site analytics.SiteID) *pulse {
 		x = &pulse{}
 		p.each[site] = x
 	}
-	x.streams++
+	x.streams.Add(1)
 	return x
 }
 
@@ -263,25 +270,38 @@ func (p *pulses) leave(site analytics.SiteID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	x := p.each[site]
-	if x.streams--; x.streams == 0 {
+	if x.streams.Add(-1) == 0 {
 		delete(p.each, site)
 	}
 }
 
-// count gives the live visitors as of index or later. Streams that ask at the
-// same time wait for the first one's answer.
-func (p *pulse) count(h *Handler, site *analytics.Site, index uint64) (int, error) {
+// beatPerStream is how much each stream of a site adds to the time between two
+// pushes.
+const beatPerStream = 500 * time.Microsecond
+
+// beat is the least time between two pushes of a stream, and between two counts.
+func (h *Handler) beat(p *pulse) time.Duration {
+	if p == nil { // a feed of events counts nobody
+		return h.opts.PushInterval
+	}
+	return max(h.opts.PushInterval, time.Duration(p.streams.Load())*beatPerStream)
+}
+
+// count gives the live visitors and how far into the log they look: to index or
+// further, or to where another stream looked within the beat. Streams that ask at
+// the same time wait for the first one's answer.
+func (p *pulse) count(h *Handler, site *analytics.Site, index uint64) (seen uint64, live int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.at.IsZero() && p.index >= index && time.Since(p.at) < pulseLife {
-		return p.live, nil
+	if age := time.Since(p.at); !p.at.IsZero() && (p.index >= index && age < pulseLife || p.streams.Load() > 1 && age < h.beat(p)) {
+		return p.index, p.live, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), changeTimeout)
 	defer cancel()
-	live, err := h.liveVisitors(ctx, site)
+	live, err = h.liveVisitors(ctx, site)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	p.index, p.at, p.live = index, time.Now(), live
-	return live, nil
+	return index, live, nil
 }

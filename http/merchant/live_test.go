@@ -133,21 +133,54 @@ func TestViewersOfASiteShareOneCount(t *testing.T) {
 	line(t, lines, "data: ")
 	x := n.handler.pulses.join(p.site.ID)
 	defer n.handler.pulses.leave(p.site.ID)
-	if _, err := x.count(n.handler, p.site, 7); err != nil {
+	x.at = time.Time{} // as if the stream had not looked
+	if _, _, err := x.count(n.handler, p.site, 7); err != nil {
 		t.Fatal(err)
 	}
 	x.at = x.at.Add(time.Hour) // does not grow old during the test
 	asked := n.count.asked
-	for range 100 {
-		if _, err := x.count(n.handler, p.site, 7); err != nil {
-			t.Fatal(err)
+	for index := range uint64(100) { // newer ones among them: they wait for the next beat
+		if seen, _, err := x.count(n.handler, p.site, index); err != nil || seen != 7 {
+			t.Fatalf("looked to %d: %v", seen, err)
 		}
 	}
 	if n.count.asked != asked {
 		t.Errorf("asked %d times more", n.count.asked-asked)
 	}
-	if _, err := x.count(n.handler, p.site, 8); err != nil || n.count.asked != asked+1 {
-		t.Errorf("a change is not asked for: %v", err)
+	x.at = x.at.Add(-2 * time.Hour)
+	if seen, _, err := x.count(n.handler, p.site, 8); err != nil || seen != 8 || n.count.asked != asked+1 {
+		t.Errorf("a change is not asked for: looked to %d, %v", seen, err)
+	}
+}
+
+func TestAViewerWhoWasToldLessHearsTheRestByItself(t *testing.T) {
+	n := newNode(t, func(o *Options) { o.PushInterval = 20 * time.Millisecond })
+	p := n.people()
+	n.pulse.index.Store(1)
+	first, second := n.as(p, Viewer).events(t.Context(), livePath), n.as(p, Admin).events(t.Context(), livePath)
+	line(t, first, "data: ")
+	line(t, second, "data: ")
+	for range 50 { // some of them within the beat of the other stream
+		n.pulse.publish()
+	}
+	for _, lines := range []<-chan string{first, second} {
+		for line(t, lines, "data: ") != `data: {"index":51,"live":0}` {
+			continue
+		}
+	}
+}
+
+func TestTheMoreStreamsASiteHasTheFurtherApartArePushes(t *testing.T) {
+	h := New(Options{PushInterval: 250 * time.Millisecond})
+	x := h.pulses.join(1)
+	if got := h.beat(x); got != 250*time.Millisecond {
+		t.Errorf("one stream: %v", got)
+	}
+	for range 1999 {
+		h.pulses.join(1)
+	}
+	if got := h.beat(x); got != time.Second {
+		t.Errorf("2,000 streams: %v", got)
 	}
 }
 

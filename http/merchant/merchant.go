@@ -71,7 +71,8 @@ type Options struct {
 	Seals    Seals
 	Signs    Signs
 	Watch    *inspect.Watch
-	Peers    Peers // nil on a node alone
+	Peers    Peers       // nil on a node alone
+	Placer   door.Placer // nil: every site is here
 	// SendsMail tells that reports can go out by e-mail.
 	SendsMail bool
 	Clock     func() time.Time // default time.Now

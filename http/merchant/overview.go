@@ -50,6 +50,7 @@ func (h *Handler) overview(ctx *fasthttp.RequestCtx, who accounts.Identity) erro
 		Next  string   `json:"next,omitempty"`
 	}{}
 	sites, out.Next = p.cut(sites)
+	door.FindAll(ctx, h.opts.Placer, sites)
 	out.Sites = make([]glance, len(sites))
 
 	limit, cancel := context.WithTimeout(context.Background(), changeTimeout)

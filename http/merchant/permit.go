@@ -7,6 +7,7 @@ import (
 
 	"footfall/analytics"
 	"footfall/analytics/accounts"
+	"footfall/http/door"
 )
 
 // right is one of Identity's May… methods.
@@ -37,6 +38,16 @@ func (h *Handler) siteOf(ctx *fasthttp.RequestCtx, who accounts.Identity, may ri
 		return nil, analytics.Errorf(analytics.Forbidden, "site: this needs more rights than you have")
 	}
 	return nil, analytics.Errorf(analytics.NotFound, "site: there is no such site")
+}
+
+// countedOf is siteOf for what was counted of a site: it checks too that this
+// node can answer, and the answer says how fresh it is.
+func (h *Handler) countedOf(ctx *fasthttp.RequestCtx, who accounts.Identity, may right) (*analytics.Site, error) {
+	site, err := h.siteOf(ctx, who, may)
+	if err != nil {
+		return nil, err
+	}
+	return site, door.Find(ctx, h.opts.Placer, site.ID)
 }
 
 func (h *Handler) siteNamed(text string) (*analytics.Site, bool) {

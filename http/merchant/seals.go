@@ -22,7 +22,7 @@ type Seals interface {
 // seals lists the closed months with all that their digests are made of, so
 // that anybody can check the chain.
 func (h *Handler) seals(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
-	s, err := h.siteOf(ctx, who, read)
+	s, err := h.countedOf(ctx, who, read)
 	if err != nil {
 		return err
 	}

@@ -23,13 +23,20 @@ type Cluster interface {
 	Remove(ctx context.Context, node uint16, force bool) error
 	// Move begins to move a replica of a shard between nodes.
 	Move(ctx context.Context, shard, from, to uint16) error
+	// RaiseGate lets the nodes write the newest formats that all of them read.
+	RaiseGate(ctx context.Context) error
 	// Verify compares the replicas of all shards and gives a picture of the result.
 	Verify(ctx context.Context) (any, error)
+	// Deliver brings a batch that waited in the spool of a node that does not run to
+	// its shard and gives the shard's decision, ready to be written as JSON.
+	Deliver(ctx context.Context, shard uint16, batch []byte) (any, error)
 }
 
 const (
 	orderTimeout  = 15 * time.Second
 	verifyTimeout = 5 * time.Minute
+
+	batchBytesMax = 4 << 20
 )
 
 func (d *Door) clusterRoutes() []door.Route {
@@ -39,7 +46,9 @@ func (d *Door) clusterRoutes() []door.Route {
 		{Method: "POST", Path: "/v1/cluster/nodes/{node}/undrain", Need: door.Operator, Handler: d.order((Cluster).Undrain)},
 		{Method: "POST", Path: "/v1/cluster/nodes/{node}/remove", Need: door.Operator, Handler: d.remove},
 		{Method: "POST", Path: "/v1/cluster/move", Need: door.Operator, Handler: d.move},
+		{Method: "POST", Path: "/v1/cluster/gate", Need: door.Operator, Handler: d.raiseGate},
 		{Method: "POST", Path: "/v1/cluster/verify", Need: door.Operator, Handler: d.verify},
+		{Method: "POST", Path: "/v1/cluster/shards/{shard}/batches", Need: door.Operator, Handler: d.deliver, BodyMax: batchBytesMax},
 	}
 }
 
@@ -121,6 +130,19 @@ func (d *Door) move(ctx *fasthttp.RequestCtx, _ accounts.Identity) error {
 	return nil
 }
 
+func (d *Door) raiseGate(ctx *fasthttp.RequestCtx, _ accounts.Identity) error {
+	if d.cluster == nil {
+		return errAlone
+	}
+	within, cancel := context.WithTimeout(context.Background(), orderTimeout)
+	defer cancel()
+	if err := d.cluster.RaiseGate(within); err != nil {
+		return err
+	}
+	ctx.SetStatusCode(fasthttp.StatusNoContent)
+	return nil
+}
+
 func (d *Door) verify(ctx *fasthttp.RequestCtx, _ accounts.Identity) error {
 	if d.cluster == nil {
 		return errAlone
@@ -131,6 +153,25 @@ func (d *Door) verify(ctx *fasthttp.RequestCtx, _ accounts.Identity) error {
 	defer cancel()
 	_ = ctx.SetWriteDeadline(time.Now().Add(verifyTimeout + orderTimeout))
 	v, err := d.cluster.Verify(within)
+	if err != nil {
+		return err
+	}
+	door.WriteJSON(ctx, fasthttp.StatusOK, v)
+	return nil
+}
+
+func (d *Door) deliver(ctx *fasthttp.RequestCtx, _ accounts.Identity) error {
+	if d.cluster == nil {
+		return errAlone
+	}
+	text, _ := ctx.UserValue("shard").(string)
+	shard, err := fasthttp.ParseUint([]byte(text))
+	if err != nil || shard > 1<<16-1 {
+		return analytics.Errorf(analytics.Invalid, "shard: must be the number of a shard")
+	}
+	within, cancel := context.WithTimeout(context.Background(), orderTimeout)
+	defer cancel()
+	v, err := d.cluster.Deliver(within, uint16(shard), append([]byte(nil), ctx.PostBody()...))
 	if err != nil {
 		return err
 	}

@@ -107,6 +107,16 @@ func (c *cluster) Move(_ context.Context, shard, from, to uint16) error {
 	return nil
 }
 
+func (c *cluster) RaiseGate(context.Context) error {
+	c.told = append(c.told, "raise")
+	return nil
+}
+
+func (c *cluster) Deliver(_ context.Context, shard uint16, batch []byte) (any, error) {
+	c.told = append(c.told, fmt.Sprintf("deliver %d %s", shard, batch))
+	return map[string]string{"verdict": "applied"}, nil
+}
+
 func TestOrdersReachTheCluster(t *testing.T) {
 	c := &cluster{}
 	ask := func(d *Door, path, node, query, body string) error {
@@ -116,6 +126,7 @@ func TestOrdersReachTheCluster(t *testing.T) {
 			}
 			var ctx fasthttp.RequestCtx
 			ctx.SetUserValue("node", node)
+			ctx.SetUserValue("shard", node)
 			ctx.Request.SetRequestURI("/?" + query)
 			ctx.Request.SetBodyString(body)
 			return r.Handler(&ctx, accounts.Identity{Operator: true})
@@ -129,6 +140,10 @@ func TestOrdersReachTheCluster(t *testing.T) {
 		{path: "/v1/cluster/nodes/{node}/remove", node: "3", told: "remove 3 false"},
 		{path: "/v1/cluster/nodes/{node}/remove", node: "3", query: "force=true", told: "remove 3 true"},
 		{path: "/v1/cluster/move", body: `{"shard":0,"from":1,"to":2}`, told: "move 0 1 2"},
+		{path: "/v1/cluster/gate", told: "raise"},
+		{path: "/v1/cluster/shards/{shard}/batches", node: "0", body: "views", told: "deliver 0 views"},
+		{path: "/v1/cluster/shards/{shard}/batches", node: "65536", fault: "shard:"},
+		{path: "/v1/cluster/shards/{shard}/batches", node: "one", fault: "shard:"},
 		{path: "/v1/cluster/nodes/{node}/drain", node: "0", fault: "node:"},
 		{path: "/v1/cluster/nodes/{node}/remove", node: "65536", fault: "node:"},
 		{path: "/v1/cluster/move", body: `{"from":1,"to":2}`, fault: "shard:"},

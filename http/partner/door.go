@@ -28,6 +28,15 @@ type Asker interface {
 	Ask(ctx context.Context, site analytics.SiteID, q *query.Question, after analytics.Token) (*query.Answer, error)
 }
 
+// SinceAsker is an Asker whose answers can be shared by all who know of the same
+// state: one about any state whose Index is at least since will do.
+type SinceAsker interface {
+	AskSince(ctx context.Context, site analytics.SiteID, q *query.Question, since uint64) (*query.Answer, error)
+}
+
+// headerSince names the index that the stream of changes told.
+const headerSince = "X-Footfall-Since"
+
 // Directory finds sites by domain, in lower case and without "www.", and what
 // the merchant defined for a site: its goals in the order in which they were
 // made, and its segments, personal ones of everybody included. What it gives is
@@ -156,6 +165,7 @@ type asking struct {
 	site  *analytics.Site
 	now   int64 // Unix ms
 	after analytics.Token
+	since uint64 // the index that the caller was told of, 0 if none
 	index uint64 // the least that any answer so far included
 	err   error  // of finding the first event
 }
@@ -166,10 +176,14 @@ func (d *Door) ask(ctx *fasthttp.RequestCtx, site *analytics.Site) (a *asking, d
 	if err != nil {
 		return nil, nil, err
 	}
+	since, err := sinceOf(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	// Not the request's own context, which must not be kept by what is asked.
 	within, stop := door.Watch(ctx, context.Background())
 	within, cancel := context.WithTimeout(within, d.cfg.Timeout)
-	return &asking{door: d, ctx: within, site: site, now: d.cfg.Clock().UnixMilli(), after: after}, func() { cancel(); stop() }, nil
+	return &asking{door: d, ctx: within, site: site, now: d.cfg.Clock().UnixMilli(), after: after, since: since}, func() { cancel(); stop() }, nil
 }
 
 func (a *asking) question(q *query.Question) (*query.Answer, error) {
@@ -177,7 +191,7 @@ func (a *asking) question(q *query.Question) (*query.Answer, error) {
 		return nil, a.err
 	}
 	a.complete(q)
-	answer, err := a.door.cfg.Asker.Ask(a.ctx, a.site.ID, q, a.after)
+	answer, err := a.ask(q)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil, &analytics.Error{Code: analytics.Unavailable, Text: "query: took too long, ask about less or try again", Err: err}
 	}
@@ -188,6 +202,26 @@ func (a *asking) question(q *query.Question) (*query.Answer, error) {
 		a.index = answer.Index
 	}
 	return answer, nil
+}
+
+func (a *asking) ask(q *query.Question) (*query.Answer, error) {
+	if shared, ok := a.door.cfg.Asker.(SinceAsker); ok && a.since > 0 && a.after == (analytics.Token{}) {
+		return shared.AskSince(a.ctx, a.site.ID, q, a.since)
+	}
+	return a.door.cfg.Asker.Ask(a.ctx, a.site.ID, q, a.after)
+}
+
+// sinceOf reads the index that a request names; 0 if it names none.
+func sinceOf(ctx *fasthttp.RequestCtx) (uint64, error) {
+	text := ctx.Request.Header.Peek(headerSince)
+	if len(text) == 0 {
+		return 0, nil
+	}
+	since, err := strconv.ParseUint(string(text), 10, 64)
+	if err != nil {
+		return 0, analytics.Errorf(analytics.Invalid, "%s: must be an index, as the stream of changes tells it", headerSince)
+	}
+	return since, nil
 }
 
 // complete puts into a question what it is about the site and the time.

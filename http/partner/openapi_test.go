@@ -73,3 +73,36 @@ func TestEveryMetricAndDimensionIsDescribed(t *testing.T) {
 		t.Errorf("only %d dimensions are described", n)
 	}
 }
+
+// TestEveryAnswerAboutCountsMaySayHowFreshItIs: who can name a write that an
+// answer must include can bound its age, and is told it.
+func TestEveryAnswerAboutCountsMaySayHowFreshItIs(t *testing.T) {
+	doc, err := openapi3.NewLoader().LoadFromData(openapi)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			token := op.Parameters.GetByInAndName("header", "X-Footfall-Token") != nil
+			bound := op.Parameters.GetByInAndName("header", "X-Footfall-Max-Staleness") != nil
+			if token != bound {
+				t.Errorf("%s %s: takes a token: %v, a bound on staleness: %v", method, path, token, bound)
+			}
+			good := op.Responses.Value("200")
+			if good == nil {
+				continue
+			}
+			says := good.Value.Headers["X-Footfall-Staleness"] != nil
+			if says != (good.Value.Headers["X-Footfall-Read-Only"] != nil) || token && !says {
+				t.Errorf("%s %s: does not say how fresh its answer is", method, path)
+			}
+			if says {
+				n++
+			}
+		}
+	}
+	if n < 20 {
+		t.Errorf("only %d routes say how fresh their answers are", n)
+	}
+}

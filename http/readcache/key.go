@@ -19,6 +19,7 @@ import (
 const (
 	ofQuestion = 'q'
 	ofBytes    = 'b'
+	ofNewest   = 'n' // the version is 0
 )
 
 func appendHead(b []byte, kind byte, site analytics.SiteID, version uint64) []byte {

@@ -1,8 +1,8 @@
 // Package readcache keeps answers in memory, so that what has been asked of a
 // site is not computed again until its numbers change. It stands in front of a
 // Source and is a Source's asker itself. It must never give an answer that
-// differs from a fresh one, keep an error, or let one site's question meet
-// another's answer.
+// differs from a fresh one except where it is asked to (see since.go), keep an
+// error, or let one site's question meet another's answer.
 //
 // An answer is filed under the site, the version of the data that it depends on
 // and the whole question (see key.go). Data that change get another version, so
@@ -25,6 +25,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/VictoriaMetrics/metrics"
 
@@ -66,6 +67,7 @@ type Cache struct {
 	bodies  flights[[]byte]
 	count   counters
 	scratch sync.Pool // of *scratch
+	begin   time.Time // what the age of answers is reckoned from
 }
 
 // scratch is the working memory of one lookup.
@@ -82,7 +84,7 @@ func New(opts Options) *Cache {
 	if opts.Metrics == nil {
 		opts.Metrics = metrics.NewSet()
 	}
-	c := &Cache{source: opts.Source, store: store{bytesMax: opts.Bytes}}
+	c := &Cache{source: opts.Source, store: store{bytesMax: opts.Bytes}, begin: time.Now()}
 	c.scratch.New = func() any { return new(scratch) }
 	c.count.init(opts.Metrics, &c.store)
 	c.answers.panics, c.bodies.panics = c.count.panics, c.count.panics

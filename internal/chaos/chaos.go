@@ -27,6 +27,7 @@ type Options struct {
 	Sites   int           // default 24
 	Env     []string      // further environment of the nodes, "NAME=value"
 	Hasty   bool          // end with the first thing that does not hold
+	First   []kind        // faults before those of the schedule
 	Log     func(format string, args ...any)
 }
 

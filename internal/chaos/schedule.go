@@ -15,6 +15,7 @@ const (
 	killStandby    kind = "SIGKILL of the node that leads least"
 	killAny        kind = "SIGKILL of a node"
 	killAll        kind = "SIGKILL of all nodes"
+	killAllButLate kind = "SIGKILL of all nodes, and who led the control group comes back last"
 	pause          kind = "SIGSTOP of a node"
 	isolate        kind = "a node is cut off"
 	isolateLeader  kind = "the node that leads most is cut off"
@@ -28,7 +29,7 @@ const (
 )
 
 // kinds are all of them.
-var kinds = [...]kind{killLeader, killStandby, killAny, killAll, pause, isolate, isolateLeader, oneWay, delay, consulDown, balancerAgain,
+var kinds = [...]kind{killLeader, killStandby, killAny, killAll, killAllButLate, pause, isolate, isolateLeader, oneWay, delay, consulDown, balancerAgain,
 	gracefulAgain, killTwice, killWhileApart}
 
 // fault is one line of a schedule.
@@ -44,14 +45,18 @@ func (f fault) String() string {
 }
 
 // schedule gives faults without end. Each kind comes once in every round, in an
-// order of its own.
+// order of its own; first are those before all rounds.
 type schedule struct {
+	first  []kind
 	random *rand.Rand
 	nodes  int
 	round  []kind
 }
 
 func (s *schedule) next() fault {
+	if len(s.first) > 0 {
+		s.round, s.first = append([]kind{s.first[0]}, s.round...), s.first[1:]
+	}
 	if len(s.round) == 0 {
 		s.round = append(s.round, kinds[:]...)
 		s.random.Shuffle(len(s.round), func(i, j int) { s.round[i], s.round[j] = s.round[j], s.round[i] })

@@ -24,6 +24,21 @@ func TestAScheduleComesAgainFromItsSeed(t *testing.T) {
 	}
 }
 
+func TestASchedulesFirstFaultsComeBeforeItsRounds(t *testing.T) {
+	s := schedule{random: rand.New(rand.NewPCG(1, 1)), nodes: 3, first: []kind{killAll, killAllButLate}}
+	seen := map[kind]int{}
+	for i := range 2 + len(kinds) {
+		f := s.next()
+		if i < 2 && f.Kind != []kind{killAll, killAllButLate}[i] {
+			t.Errorf("fault %d is %s", i, f.Kind)
+		}
+		seen[f.Kind]++
+	}
+	if seen[killAll] != 2 || seen[killAllButLate] != 2 || seen[pause] != 1 || len(seen) != len(kinds) {
+		t.Errorf("after a round: %v", seen)
+	}
+}
+
 func TestEachRoundOfAScheduleHasEveryKindOnce(t *testing.T) {
 	s := schedule{random: rand.New(rand.NewPCG(1, 1)), nodes: 3}
 	for round := range 10 {

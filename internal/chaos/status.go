@@ -18,6 +18,7 @@ const askMax = 20 * time.Second
 type status struct {
 	Leading bool
 	Nodes   []struct {
+		Number     uint16
 		Name       string
 		Live       bool
 		Leaders    int
@@ -39,6 +40,18 @@ type status struct {
 
 // controlGroup is the id that the control group has among shards.
 const controlGroup = 0xFFFF
+
+// leadsControl tells whether the node of a name leads the control group.
+func (s *status) leadsControl(name string) bool {
+	for _, sh := range s.Shards {
+		for _, n := range s.Nodes {
+			if sh.ID == controlGroup && sh.Leader != 0 && n.Number == sh.Leader {
+				return n.Name == name
+			}
+		}
+	}
+	return false
+}
 
 // whole tells whether all shards have a leader and n replicas that are level.
 func (s *status) whole(n int) error {

@@ -1,9 +1,11 @@
 package chaos
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,7 +16,7 @@ import (
 // over. After each the views must flow again before the next.
 func (r *campaign) strikeAll(random *rand.Rand, begin time.Time) {
 	r.t.Helper()
-	s := &schedule{random: random, nodes: len(r.c.Nodes)}
+	s := &schedule{random: random, nodes: len(r.c.Nodes), first: slices.Clone(r.o.First)}
 	r.flow(20)
 	for r.report.Faults < r.o.Faults || time.Since(begin) < r.o.For {
 		f := s.next()
@@ -63,6 +65,26 @@ func (r *campaign) strike(f fault) {
 		for i := range r.c.Nodes {
 			r.node(i).AwaitReady()
 		}
+	case killAllButLate:
+		// A majority goes on without the one who may be alone in having what was
+		// acknowledged last.
+		late := r.controlLeader()
+		for i := range r.c.Nodes {
+			r.node(i).Kill()
+		}
+		for i := range r.c.Nodes {
+			if i != late {
+				r.node(i).Begin()
+			}
+		}
+		for i := range r.c.Nodes {
+			if i != late {
+				r.node(i).AwaitReady()
+			}
+		}
+		r.flow(10)
+		wait(f.For / 2)
+		r.node(late).Resume()
 	case killTwice:
 		r.node(f.A).Kill()
 		r.node(f.A).Begin()
@@ -121,6 +143,25 @@ func (r *campaign) apart(d time.Duration, fault func()) {
 	wait(d)
 	testnode.Until(r.t, "a message meets the fault", func() bool { return r.c.Hindered() > before })
 	r.c.Heal()
+}
+
+// controlLeader is the node that leads the control group.
+func (r *campaign) controlLeader() (leader int) {
+	r.t.Helper()
+	r.until("some node tells who leads the control group", func() error {
+		s, err := r.status(0)
+		if err != nil {
+			return err
+		}
+		for i, n := range r.c.Nodes {
+			if s.leadsControl(n.Name) {
+				leader = i
+				return nil
+			}
+		}
+		return errors.New("nobody does")
+	})
+	return leader
 }
 
 // leading is the node that leads most shards, or least.

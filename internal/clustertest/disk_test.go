@@ -19,6 +19,9 @@ type harm struct {
 	name string
 	do   func(t *testing.T, store string)
 	says string // what the node prints because of it; "": perhaps nothing
+	// unread says that nothing of the store can be read any more, what waits in its
+	// spool neither.
+	unread bool
 }
 
 // TestASickDiskCostsOneReplica damages the disk of one node after the other. The
@@ -29,10 +32,10 @@ func TestASickDiskCostsOneReplica(t *testing.T) {
 	l := w.startLoad(w.Nodes...)
 	l.more(200, 50)
 	for i, h := range []harm{
-		{"a damaged log", damageLog, "replaying WAL"},
-		{"a flipped bit in a table", damageTable, "damaged"},
-		{"a manifest that is gone", loseManifest, "store"},
-		{"a log without its end", cutLog, ""},
+		{"a damaged log", damageLog, "replaying WAL", true},
+		{"a flipped bit in a table", damageTable, "damaged", false},
+		{"a manifest that is gone", loseManifest, "store", true},
+		{"a log without its end", cutLog, "", false},
 	} {
 		t.Log(h.name)
 		victim := w.Nodes[i%3]
@@ -61,7 +64,7 @@ func TestASickDiskCostsOneReplica(t *testing.T) {
 		}
 		w.written(l, rest[0])
 		l.more(50, 20)
-		w.rebuild(victim)
+		w.rebuild(victim, h.unread)
 		w.placed(w.Nodes...)
 		l.only(w.Nodes...)
 		l.more(50, 20)
@@ -105,7 +108,9 @@ func (w *world) stopsServing(n *testcluster.Node, says string) {
 }
 
 // rebuild gives up the data of a node as an operator does, and starts it again.
-func (w *world) rebuild(n *testcluster.Node) {
+// What waits in its spool is delivered, or, where nothing can be read, given up
+// when the operator says so and not before.
+func (w *world) rebuild(n *testcluster.Node, unread bool) {
 	w.t.Helper()
 	n.Kill() // it may have ended by itself
 	other := w.others(n)[0]
@@ -113,7 +118,19 @@ func (w *world) rebuild(n *testcluster.Node) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	other.Footfall(w.t, "cluster", "rebuild", fmt.Sprint(s.number(n.Name)), "--node-data", n.Data)
+	number := s.number(n.Name)
+	args := []string{"cluster", "rebuild", fmt.Sprint(number), "--node-data", n.Data}
+	if unread {
+		out := testnode.Run(w.t, testnode.Command{Dev: true, Args: append(args, "--data", other.Data)})
+		if out.Code == 0 || !strings.Contains(out.Stderr, "--give-up-spool") {
+			w.t.Errorf("the spool cannot be read, and the node is rebuilt without a word: code %d\n%s%s", out.Code, out.Stdout, out.Stderr)
+		}
+		if s, err := w.status(other); err != nil || s.number(n.Name) != number {
+			w.t.Errorf("the node was removed all the same: %+v %v", s, err)
+		}
+		args = append(args, "--give-up-spool")
+	}
+	other.Footfall(w.t, args...)
 	n.Resume()
 }
 

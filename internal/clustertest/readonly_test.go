@@ -86,6 +86,13 @@ func readOnly(t *testing.T, w *world, n *testcluster.Node) {
 		if a.Header.Get("X-Footfall-Read-Only") != "true" || a.Header.Get("X-Footfall-Staleness") == "" {
 			t.Errorf("%s: the answer does not say that it is read-only: %v", site, a.Header)
 		}
+		// So do those that the dashboard lives on.
+		for _, path := range []string{"/v1/sites/" + site + "/drops", "/v1/sites/" + site + "/check", "/v1/sites/" + site + "/seals", "/v1/overview"} {
+			a := n.Call(t, http.StatusOK, testnode.Request{Path: path, Key: testnode.AsOperator})
+			if a.Header.Get("X-Footfall-Read-Only") != "true" || a.Header.Get("X-Footfall-Staleness") == "" {
+				t.Errorf("%s does not say that it is read-only: %v", path, a.Header)
+			}
+		}
 		// Who wants it fresh is told that it is not to be had.
 		a = n.Call(t, http.StatusServiceUnavailable, testnode.Request{Path: "/api/v2/query", Body: question(site), Key: testnode.AsOperator,
 			Header: map[string]string{"X-Footfall-Max-Staleness": "1"}})

@@ -69,6 +69,7 @@ func question(site string) testnode.Question {
 // status is what an operator sees of the cluster.
 type status struct {
 	Leading bool
+	Cluster struct{ Gate uint32 }
 	Nodes   []nodeStatus
 	Shards  []shardStatus
 }
@@ -81,6 +82,10 @@ type nodeStatus struct {
 	Replicas   int
 	Leaders    int
 	SpoolBytes uint64 `json:"spool_bytes"`
+	Version    string
+	Zone       string
+	Region     string
+	GateMax    uint32 `json:"gate_max"`
 }
 
 type shardStatus struct {

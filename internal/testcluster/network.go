@@ -110,6 +110,14 @@ func (c *Cluster) LoseConsul(a int) {
 	w.consul[a].Set(testproxy.Hole())
 }
 
+// Mend undoes what was done between nodes a and b.
+func (c *Cluster) Mend(a, b int) {
+	c.t.Helper()
+	w := c.breakable()
+	w.links[a][b].Set(testproxy.Rule{})
+	w.links[b][a].Set(testproxy.Rule{})
+}
+
 // Heal undoes all that was done to the network.
 func (c *Cluster) Heal() {
 	c.t.Helper()

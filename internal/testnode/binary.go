@@ -2,7 +2,9 @@ package testnode
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -43,6 +45,19 @@ func Binary(t testing.TB, dev bool) string {
 	}
 	if _, err := os.Stat(path); err != nil {
 		t.Fatalf("%v: build it first by `make build build-dev`", err)
+	}
+	return path
+}
+
+// Build makes a binary of the present source with build tags, which goes with the
+// test.
+func Build(t testing.TB, tags ...string) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "footfall")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-p", "1", "-tags", strings.Join(tags, " "), "-o", path, "./cmd/footfall")
+	cmd.Dir, cmd.Env = Root(t), append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build footfall with the tags %v: %v\n%s", tags, err, out)
 	}
 	return path
 }

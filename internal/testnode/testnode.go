@@ -90,6 +90,9 @@ func New(t testing.TB, o Options) *Node {
 	return n
 }
 
+// Use has the node's later lives run another binary: it is upgraded, or goes back.
+func (n *Node) Use(binary string) { n.binary = binary }
+
 // Resume runs the node again on its data directory and waits until it is ready.
 func (n *Node) Resume() {
 	n.t.Helper()

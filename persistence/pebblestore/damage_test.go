@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -293,5 +294,34 @@ func TestAnInstallationRepairsWhatIsDamagedInsideItsRange(t *testing.T) {
 	}
 	if err := errors.Join(s.Scrub(t.Context(), 0, nil, nil), s.Settle(t.Context())); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestDamageIsLoggedInOneLine: an operator is told the file and what to do, not
+// where in the database the error came to be.
+func TestDamageIsLoggedInOneLine(t *testing.T) {
+	fs := coldStore(t, 1000)
+	path := table(t, fs)
+	content := read(t, fs, path)
+	content[len(content)/2] ^= 1
+	write(t, fs, path, content)
+	var log bytes.Buffer
+	s, err := pebblestore.Open("db", pebblestore.Options{FS: fs, Logger: slog.New(slog.NewTextHandler(&log, nil)), Now: func() time.Time { return time.Unix(1, 0) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.Scan(nil, nil, func(_, _ []byte) error { return nil })
+	closeNow(t, s)
+	if d := (*pebblestore.Damage)(nil); !errors.As(err, &d) {
+		t.Fatalf("the scan gives %v", err)
+	}
+	got := log.String()
+	if strings.Count(got, "\n") != 1 || strings.Contains(got, ".go:") || strings.Contains(got, "stack trace") {
+		t.Errorf("logged:\n%s", got)
+	}
+	for _, want := range []string{path, "rebuilt", "damaged"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not logged:\n%s", want, got)
+		}
 	}
 }

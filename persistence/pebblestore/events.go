@@ -84,25 +84,33 @@ func (e *events) background(err error) {
 		return
 	}
 	e.backgroundErrors.Add(1)
+	// The words of an error of Pebble only: a logger that prints it whole would
+	// print where in Pebble it came to be, too.
+	if n, quiet := e.rate(); !quiet {
+		e.log.Error("the store could not write in the background and tries again", "err", err.Error(), "more_since_last_line", n)
+	}
+}
+
+// rate tells whether a line is to be left out, and how many were since the last.
+func (e *events) rate() (suppressed int, quiet bool) {
 	e.mu.Lock()
+	defer e.mu.Unlock()
 	now := e.now()
-	quiet := !e.lastLine.IsZero() && now.Sub(e.lastLine) < repeatEvery
-	n := e.suppressed
-	if quiet {
+	if quiet = !e.lastLine.IsZero() && now.Sub(e.lastLine) < repeatEvery; quiet {
 		e.suppressed++
-	} else {
-		e.lastLine, e.suppressed = now, 0
+		return 0, true
 	}
-	e.mu.Unlock()
-	if !quiet {
-		e.log.Error("the store could not write in the background and tries again", "err", err, "more_since_last_line", n)
-	}
+	suppressed, e.suppressed, e.lastLine = e.suppressed, 0, now
+	return suppressed, false
 }
 
 // damage counts, logs and tells what is broken.
 func (e *events) damage(d *Damage) {
 	e.corruptions.Add(1)
-	e.background(d)
+	if n, quiet := e.rate(); !quiet {
+		e.log.Error("a file of the store is damaged and what is in it does not serve; have the node rebuilt from the others, or, alone, restore a copy of its data",
+			"file", d.File, "err", d.Err.Error(), "more_since_last_line", n)
+	}
 	e.corrupt(d)
 }
 

@@ -325,6 +325,7 @@ func TestOperatorsAreToldWhatIsWrong(t *testing.T) {
 		{"the only copy", c.Remove(ctx, 1, true), analytics.Conflict, "node 1: holds the last copy of shard 0"},
 		{"not draining", c.Undrain(ctx, 1), analytics.Conflict, "node 1: is active, not draining"},
 		{"no such shard", c.Move(ctx, 77, 1, 2), analytics.NotFound, "shard: there is no shard 77"},
+		{"nothing newer", c.RaiseGate(ctx), analytics.Conflict, "gate: is 1, and not all nodes read newer formats"},
 		{"control", c.Move(ctx, placement.Control, 1, 2), analytics.NotFound, "shard: there is no shard 65535"},
 	} {
 		if analytics.CodeOf(x.err) != x.code || x.err == nil || x.err.Error() != x.text {
@@ -359,8 +360,10 @@ func TestOperatorsAreToldWhatIsWrong(t *testing.T) {
 	f.mu.Lock()
 	f.leads = false
 	f.mu.Unlock()
-	if err := c.Drain(ctx, 1); analytics.CodeOf(err) != analytics.Unavailable {
-		t.Errorf("on a node that does not lead: %v", err)
+	for _, err := range []error{c.Drain(ctx, 1), c.RaiseGate(ctx)} {
+		if analytics.CodeOf(err) != analytics.Unavailable {
+			t.Errorf("on a node that does not lead: %v", err)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"math"
 	"slices"
 
 	"footfall/analytics"
@@ -82,6 +83,29 @@ func (c *Controller) Remove(ctx context.Context, number uint16, force bool) erro
 		}
 	}
 	return c.set(ctx, &placement.SetNodeState{Number: number, To: placement.Removed, Force: force})
+}
+
+// RaiseGate lets the nodes write the newest formats that all of them read. It is
+// the end of an upgrade: there is no way back to a release that does not.
+func (c *Controller) RaiseGate(ctx context.Context) error {
+	if !c.cfg.Leads() {
+		return errElsewhere
+	}
+	view := c.cfg.Log.Placement()
+	cl, ok := view.Cluster()
+	if !ok {
+		return refusef("cluster: is not founded yet")
+	}
+	to := uint32(math.MaxUint32)
+	for _, n := range view.Nodes() {
+		if n.State != placement.Removed {
+			to = min(to, n.GateMax)
+		}
+	}
+	if to <= cl.Gate {
+		return refusef("gate: is %d, and not all nodes read newer formats", cl.Gate)
+	}
+	return c.set(ctx, &placement.RaiseGate{To: to})
 }
 
 // survives refuses if a group could not go on without a node.

@@ -157,6 +157,8 @@ GET     /metrics                         401 403 403 403 403 403 403 403 200 403
 
 GET     /v1/cluster                      401 403 403 403 403 403 403 403 200 403
 POST    /v1/cluster/verify               401 403 403 403 403 403 403 403 200 403
+POST    /v1/cluster/shards/{shard}/batches 401 403 403 403 403 403 403 403 400 403
+POST    /v1/cluster/gate                 401 403 403 403 403 403 403 403 409 403
 POST    /v1/cluster/move                 401 403 403 403 403 403 403 403 409 403
 POST    /v1/cluster/nodes/{node}/drain   401 403 403 403 403 403 403 403 409 403
 POST    /v1/cluster/nodes/{node}/undrain 401 403 403 403 403 403 403 403 409 403

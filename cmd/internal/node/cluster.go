@@ -25,10 +25,6 @@ import (
 	"footfall/persistence/pebblestore"
 )
 
-// formatsRead is the newest generation of formats that this release reads; see
-// placement.Cluster.Gate.
-const formatsRead = 1
-
 // Bounds of a node's life in a cluster.
 const (
 	registerMax = 10 * time.Second
@@ -53,6 +49,9 @@ func (n *Node) openMember(ctx context.Context) error {
 		}
 		return nil
 	}
+	if ok && place.Incarnation >= expelled {
+		return member.Expelled(place.Node, "as it has been told before")
+	}
 	listener, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return fmt.Errorf("cluster-listen: %w", err)
@@ -71,6 +70,7 @@ func (n *Node) openMember(ctx context.Context) error {
 		Random:   rand.Reader,
 		Clock:    time.Now, // certificates and salts of other nodes go by the machine's
 		Logger:   n.logger,
+		Versions: speaks(),
 	}
 	if c.TLS() {
 		files, err := authority.Load(c.CA, c.Cert, c.Key, authority.Options{Logger: n.logger})
@@ -166,9 +166,9 @@ func (n *Node) info(listening string) placement.NodeInfo {
 // version is the release that the binary was built from.
 func version() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
+		return info.Main.Version + release
 	}
-	return "dev"
+	return "dev" + release
 }
 
 func (n *Node) discover() (discovery.Discovery, error) {
@@ -191,8 +191,26 @@ func (d disk) Identity() (id member.Identity, ok bool, err error) {
 	return member.Identity{Cluster: m.Cluster, Node: m.Node}, ok && m.Node != 0, err
 }
 
+// The incarnations of a disk's membership; they never fall.
+const (
+	serves   = 1
+	expelled = 2 // the node was removed
+)
+
 func (d disk) Keep(id member.Identity) error {
-	return d.store.SetMembership(pebblestore.Membership{Cluster: id.Cluster, Node: id.Node, Incarnation: 1})
+	return d.store.SetMembership(pebblestore.Membership{Cluster: id.Cluster, Node: id.Node, Incarnation: serves})
+}
+
+func (d disk) Expel() error {
+	place, ok, err := d.store.Membership()
+	if err == nil && ok {
+		place.Incarnation = expelled
+		err = d.store.SetMembership(place)
+	}
+	if err != nil {
+		return fmt.Errorf("write down that the node was removed: %w", err)
+	}
+	return nil
 }
 
 // openController makes the part that places replicas, and joins all of them to
@@ -275,9 +293,14 @@ func (n *Node) settle(ctx, parts context.Context) error {
 				n.logger.Warn("write down the new cluster", "error", err)
 			}
 		}
+		if c, ok := n.control.Placement().Cluster(); ok {
+			if err := member.Unfit(c, formatsRead); err != nil {
+				return err
+			}
+		}
 		if me, ok := n.control.Placement().Node(n.member.Self()); ok {
 			if me.State == placement.Removed {
-				return fmt.Errorf("node %d was removed from the cluster: its data cannot serve any more", me.Number)
+				return errors.Join(member.Expelled(me.Number, "as its own copy of the log says"), disk{n.store}.Expel())
 			}
 			if current, _ := n.shared.At(n.clock.Now().UnixMilli()); current != nil {
 				return nil

@@ -46,6 +46,7 @@ func (n *Node) openDoors(extra func(*Node) []door.Route) error {
 		Signs:     signs{n},
 		Watch:     n.watch,
 		Peers:     n.peers(),
+		Placer:    n.placer(),
 		SendsMail: n.cfg.Mail.Enabled(),
 		Clock:     n.clock.Now,
 		Trusted:   n.cfg.TrustedProxies,
