@@ -13,10 +13,13 @@ import (
 // in: then half of the cores are left to counting.
 type turns struct {
 	cores chan struct{}
+	half  chan struct{} // taken, too, by questions that begin while views come in
 	views rate
 }
 
-func newTurns(n int) *turns { return &turns{cores: make(chan struct{}, max(1, n))} }
+func newTurns(n int) *turns {
+	return &turns{cores: make(chan struct{}, max(1, n)), half: make(chan struct{}, max(1, n/2))}
+}
 
 // busyViews is how many views a second make a node busy.
 const busyViews = 500
@@ -55,6 +58,16 @@ func (t *turns) counted(n int) { t.views.add(n, time.Now().Unix()) }
 
 // fan is query.Picture.Fan.
 func (t *turns) fan(ctx context.Context, n int, task func(i int)) error {
+	from := t.cores
+	if t.views.of(time.Now().Unix()) > busyViews {
+		from = t.half
+		select {
+		case t.half <- struct{}{}:
+			defer func() { <-t.half }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	select {
 	case t.cores <- struct{}{}:
 	case <-ctx.Done():
@@ -72,24 +85,38 @@ func (t *turns) fan(ctx context.Context, n int, task func(i int)) error {
 			runtime.Gosched()
 		}
 	}
-	most := cap(t.cores)
-	if t.views.of(time.Now().Unix()) > busyViews {
-		most = max(1, most/2)
-	}
 	var others sync.WaitGroup
-	for range n - 1 {
-		if len(t.cores) >= most {
+	for range min(n, cap(from)) - 1 {
+		if !t.more(from) {
 			break
 		}
-		select {
-		case t.cores <- struct{}{}:
-			others.Go(work)
-			continue
-		default:
-		}
-		break
+		others.Go(func() {
+			if from != t.cores {
+				defer func() { <-from }()
+			}
+			work()
+		})
 	}
 	work()
 	others.Wait()
 	return nil
+}
+
+// more takes another core if one is idle.
+func (t *turns) more(from chan struct{}) bool {
+	select {
+	case from <- struct{}{}:
+	default:
+		return false
+	}
+	if from == t.cores {
+		return true
+	}
+	select {
+	case t.cores <- struct{}{}:
+		return true
+	default:
+		<-from
+		return false
+	}
 }
