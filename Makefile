@@ -83,16 +83,32 @@ check: $(DIST) ## What CI checks before the tests: format, vet, front-end types
 	cd tracker && npm run check
 
 .PHONY: bench
-bench: build ## Measure the beacon beside a bare server, disk and heap per view, then questions; writes bench/results
-	$(GO) run ./bench/cmd/report --binary bin/footfall --out bench/results/report.md
-	$(MAKE) bench-queries
+bench: build ## Measure the beacon beside a bare server, disk and heap per view, then questions; writes bench/out
+	$(GO) run ./bench/cmd/report --binary bin/footfall --out bench/out/report.md
+	$(MAKE) bench-stages bench-queries
+
+.PHONY: bench-stages
+bench-stages: build ## Measure counting alone, arrays beside beacons, and the import of a log; writes bench/out/stages.md
+	$(GO) run ./bench/cmd/stages --binary bin/footfall --out bench/out/stages.md
+
+.PHONY: bench-plan
+bench-plan: build ## Compare the CPU that `footfall plan` predicts with measured runs; writes bench/out/plan.md
+	$(GO) run ./bench/cmd/coefficients --binary bin/footfall --base bench/capacity/coefficients.json --parts cpu,cluster --rounds 3 --report bench/out/plan.md
+
+.PHONY: coefficients
+coefficients: build ## Measure what `footfall plan` plans with on this machine; writes bench/out/coefficients.json
+	$(GO) run ./bench/cmd/coefficients --binary bin/footfall --rounds 3 --out bench/out/coefficients.json
+
+.PHONY: profile
+profile: build-dev ## Profile beacons and heavy questions; writes bench/out/profiles and prints CPU by stage
+	$(GO) run ./bench/cmd/profile --binary bin/footfall-dev --out bench/out/profiles
 
 # QUERIES are further flags, as "--sizes 1,10,50"; see `go run ./bench/cmd/queries -h`.
 QUERIES ?= --sites 1000000
 
 .PHONY: bench-queries
 bench-queries: build peers ## Measure questions on 10 million views beside SQLite and DuckDB, and a million sites; about half an hour
-	$(GO) run ./bench/cmd/queries --binary bin/footfall --peers bin/peers --keep bench/results/histories --out bench/results/queries.md $(QUERIES)
+	$(GO) run ./bench/cmd/queries --binary bin/footfall --peers bin/peers --keep bench/out/histories --out bench/out/queries.md $(QUERIES)
 
 # The peers need a C compiler; without one they are left out, which the report says.
 .PHONY: peers
@@ -118,7 +134,7 @@ simulate: $(DIST) ## Simulate SEEDS (1000) clusters from SEED (1) on, of SIZE no
 
 .PHONY: bench-cluster
 bench-cluster: build haproxy ## Measure failover, idle and replicated cost of three nodes
-	$(GO) run ./bench/cmd/cluster --binary bin/footfall --out bench/results/cluster.md
+	$(GO) run ./bench/cmd/cluster --binary bin/footfall --out bench/out/cluster.md
 
 .PHONY: fuzz
 fuzz: $(DIST) ## Fuzz every parser for FUZZTIME (30s) each
@@ -134,5 +150,5 @@ golden: ## Rewrite the golden scripts of the tests; read the diff
 
 .PHONY: clean
 clean: ## Remove what was built; keeps ./data
-	rm -rf bin dashboard/dist/* tracker/dist/* dashboard/node_modules tracker/node_modules enrich/bots/node_modules enrich/bots/generated/crawlers.json bench/results
+	rm -rf bin dashboard/dist/* tracker/dist/* dashboard/node_modules tracker/node_modules enrich/bots/node_modules enrich/bots/generated/crawlers.json bench/out
 	touch dashboard/dist/.keep tracker/dist/.keep enrich/bots/generated/.keep

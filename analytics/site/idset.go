@@ -1,5 +1,7 @@
 package site
 
+import "hash/maphash"
+
 // idSet is a set of non-zero 64-bit ids that are hashes already. Open
 // addressing at most three quarters full: 11–21 bytes an id.
 type idSet struct {
@@ -108,40 +110,88 @@ func (w *window) size() (n int) {
 // dict gives texts numbers. Number 0 is "". It only grows; shared slices of
 // texts stay valid.
 type dict struct {
-	ids   map[string]uint32
+	table []named // open addressing, at most three quarters full; see find
+	seed  maphash.Seed
 	texts []string
 	bytes int
 	kept  int // bytes after the last rebuilding
 }
 
+// named is a slot of the table: a text's number, 0 for none, and a part of its
+// hash, which spares looking at texts that are others.
+type named struct{ hash, id uint32 }
+
 func (d *dict) id(b []byte) uint32 {
 	if len(b) == 0 {
 		return 0
 	}
-	if id, ok := d.ids[string(b)]; ok {
+	if d.table == nil {
+		d.begin()
+	}
+	h := maphash.Bytes(d.seed, b)
+	if id := find(d, h, b); id != 0 {
 		return id
 	}
-	return d.add(string(b))
+	return d.add(h, string(b))
 }
 
 func (d *dict) idOf(s string) uint32 {
 	if s == "" {
 		return 0
 	}
-	if id, ok := d.ids[s]; ok {
+	if d.table == nil {
+		d.begin()
+	}
+	h := maphash.String(d.seed, s)
+	if id := find(d, h, s); id != 0 {
 		return id
 	}
-	return d.add(s)
+	return d.add(h, s)
 }
 
-func (d *dict) add(s string) uint32 {
-	if d.ids == nil {
-		d.ids = make(map[string]uint32)
-		d.texts = append(make([]string, 0, 16), "")
+// begin makes an empty table. The seed decides where texts are in it and
+// nothing else: no number depends on it.
+func (d *dict) begin() {
+	d.seed, d.table = maphash.MakeSeed(), make([]named, 16)
+	d.texts = append(make([]string, 0, 16), "")
+}
+
+// find gives the number of a text with hash h, 0 if it has none.
+func find[T string | []byte](d *dict, h uint64, text T) uint32 {
+	mask := uint64(len(d.table) - 1)
+	for i := h & mask; ; i = (i + 1) & mask {
+		n := d.table[i]
+		if n.id == 0 || n.hash == uint32(h>>32) && d.texts[n.id] == string(text) {
+			return n.id
+		}
+	}
+}
+
+// add numbers a text that has no number.
+func (d *dict) add(h uint64, s string) uint32 {
+	if 4*len(d.texts) > 3*len(d.table) {
+		d.grow()
 	}
 	id := uint32(len(d.texts))
 	d.texts = append(d.texts, s)
-	d.ids[s] = id
+	d.put(named{uint32(h >> 32), id}, h)
 	d.bytes += len(s) + 48
 	return id
+}
+
+func (d *dict) put(n named, h uint64) {
+	mask := uint64(len(d.table) - 1)
+	i := h & mask
+	for d.table[i].id != 0 {
+		i = (i + 1) & mask
+	}
+	d.table[i] = n
+}
+
+func (d *dict) grow() {
+	d.table = make([]named, 2*len(d.table))
+	for id := 1; id < len(d.texts); id++ {
+		h := maphash.String(d.seed, d.texts[id])
+		d.put(named{uint32(h >> 32), uint32(id)}, h)
+	}
 }

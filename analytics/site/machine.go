@@ -6,6 +6,7 @@
 package site
 
 import (
+	"slices"
 	"sort"
 
 	"footfall/analytics"
@@ -437,6 +438,9 @@ func (m *Machine) addVisit(v visit) int32 {
 		v.older = other
 	}
 	m.index[v.visitor] = slot
+	if len(m.visits) == cap(m.visits) { // append alone would copy large ones five times over
+		m.visits = slices.Grow(m.visits, len(m.visits)/2+16)
+	}
 	m.visits = append(m.visits, v)
 	m.touch(slot)
 	return slot

@@ -18,7 +18,7 @@ func (m *Machine) sealEvents(d *day) {
 	}
 	d.blocks = append(d.blocks, block{chunk: d.chunk, rows: uint32(e.Len()), from: from, to: to, events: e})
 	d.chunk++
-	if m.dict.bytes > dictBytesMax {
+	if m.dict.bytes > max(dictBytesMax, 2*m.dict.kept) { // not at every seal where live rows alone have so many
 		m.rebuildDict()
 	}
 }
@@ -100,11 +100,15 @@ func countTrue(b []bool) (n int) {
 func (m *Machine) rebuildDict() {
 	old := m.dict.texts
 	m.dict = dict{}
+	numbers := make([]uint32, len(old)) // new ones by old ones, 0 while not given
 	t := func(n uint32) uint32 {
 		if n == 0 {
 			return 0
 		}
-		return m.dict.idOf(old[n])
+		if numbers[n] == 0 {
+			numbers[n] = m.dict.idOf(old[n])
+		}
+		return numbers[n]
 	}
 	for i := range m.visits {
 		v := &m.visits[i]

@@ -3,10 +3,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"runtime/pprof"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -18,7 +16,7 @@ import (
 )
 
 // moreRoutes turn the node's clock and salts, for tests of relative periods,
-// write the records at once and take a CPU profile. They exist in development builds only.
+// write the records at once and take profiles. They exist in development builds only.
 func moreRoutes(n *node.Node) []door.Route {
 	return []door.Route{
 		{Method: "POST", Path: "/dev/clock", Handler: func(ctx *fasthttp.RequestCtx, _ accounts.Identity) error {
@@ -51,13 +49,11 @@ func moreRoutes(n *node.Node) []door.Route {
 			if err != nil || seconds > 60 {
 				return analytics.Errorf(analytics.Invalid, "seconds: must be a number from 1 to 60")
 			}
-			var b bytes.Buffer
-			if err := pprof.StartCPUProfile(&b); err != nil {
-				return analytics.Errorf(analytics.Conflict, "a profile is being taken already")
+			b, err := takeProfile(string(ctx.QueryArgs().Peek("kind")), time.Duration(seconds)*time.Second)
+			if err != nil {
+				return err
 			}
-			time.Sleep(time.Duration(seconds) * time.Second)
-			pprof.StopCPUProfile()
-			ctx.SetBody(b.Bytes())
+			ctx.SetBody(b)
 			return nil
 		}},
 		{Method: "POST", Path: "/dev/rotate-salts", Handler: func(ctx *fasthttp.RequestCtx, _ accounts.Identity) error {

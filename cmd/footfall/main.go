@@ -75,7 +75,9 @@ type commands struct {
 	User    userCommand    `cmd:"" help:"Manage users."`
 	Import  importCommand  `cmd:"" help:"Count the page views of access logs, or send events from files."`
 	Doctor  doctorCommand  `cmd:"" help:"Check what a node holds."`
+	Bench   benchCommand   `cmd:"" help:"Measure servers under load."`
 	Explain explainCommand `cmd:"" help:"Print as JSON how a view would be counted."`
+	Plan    planCommand    `cmd:"" help:"Tell how many nodes of which size some traffic needs."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 	Help    helpCommand    `cmd:"" help:"Print help, for one command or all."`
 

@@ -27,9 +27,16 @@ type event struct {
 	Referrer  string  `json:"referrer,omitempty"`
 	Agent     string  `json:"user_agent"`
 	Country   string  `json:"country"`
+	Region    string  `json:"region,omitempty"`
+	City      string  `json:"city,omitempty"`
 	Language  string  `json:"language"`
 	Screen    string  `json:"screen"`
+	Source    string  `json:"utm_source,omitempty"`
+	Medium    string  `json:"utm_medium,omitempty"`
+	Campaign  string  `json:"utm_campaign,omitempty"`
 	Revenue   *amount `json:"revenue,omitempty"`
+
+	Props map[string]string `json:"props,omitempty"`
 }
 
 type amount struct {
@@ -45,7 +52,18 @@ var (
 	countries = []string{"DE", "DE", "DE", "DE", "AT", "CH", "US", "US", "GB", "FR", "NL", "ES", "JP"}
 	languages = map[string]string{"DE": "de", "AT": "de", "CH": "de", "US": "en-US", "GB": "en-GB", "FR": "fr", "NL": "nl", "ES": "es", "JP": "ja"}
 	screens   = []string{"XS", "XS", "SM", "MD", "LG", "LG", "XL"}
+	places    = map[string][]place{
+		"DE": {{"DE-BE", "Berlin"}, {"DE-BE", "Berlin"}, {"DE-HH", "Hamburg"}, {"DE-BY", "Munich"}, {"DE-NW", "Cologne"}, {"DE-SN", "Leipzig"}},
+		"AT": {{"AT-9", "Vienna"}, {"AT-5", "Salzburg"}}, "CH": {{"CH-ZH", "Zurich"}, {"CH-BE", "Bern"}},
+		"US": {{"US-NY", "New York"}, {"US-CA", "San Francisco"}, {"US-WA", "Seattle"}}, "GB": {{"GB-ENG", "London"}, {"GB-SCT", "Edinburgh"}},
+		"FR": {{"FR-IDF", "Paris"}, {"FR-ARA", "Lyon"}}, "NL": {{"NL-NH", "Amsterdam"}}, "ES": {{"ES-MD", "Madrid"}}, "JP": {{"JP-13", "Tokyo"}},
+	}
+	campaigns = []campaign{{"newsletter", "email", "autumn-sale"}, {"newsletter", "email", "new-arrivals"}, {"instagram", "social", "trail-week"}, {"google", "cpc", "rain-boots"}}
 )
+
+type place struct{ region, city string }
+
+type campaign struct{ source, medium, name string }
 
 func main() {
 	log.SetFlags(0)
@@ -79,6 +97,12 @@ func main() {
 			e := event{Visitor: fmt.Sprintf("v%d", int(math.Abs(r.NormFloat64())*float64(visits)*3)+d/30*1000), Site: *site, Name: "pageview",
 				Referrer: referrers[r.IntN(len(referrers))], Agent: agents[r.IntN(len(agents))], Country: country, Language: languages[country],
 				Screen: screens[r.IntN(len(screens))]}
+			spot := places[country][r.IntN(len(places[country]))]
+			e.Region, e.City = spot.region, spot.city
+			if r.IntN(7) == 0 {
+				c := campaigns[r.IntN(len(campaigns))]
+				e.Source, e.Medium, e.Campaign, e.Referrer = c.source, c.medium, c.name, ""
+			}
 			views := 1 + int(r.ExpFloat64()*1.6)
 			for range views {
 				if at.After(end) {
@@ -91,6 +115,15 @@ func main() {
 					log.Fatal(err)
 				}
 				at = at.Add(time.Duration(20+r.IntN(200)) * time.Second)
+			}
+			if r.IntN(9) == 0 && at.Before(end) {
+				n++
+				sign := e
+				sign.ID, sign.Timestamp, sign.Name = fmt.Sprintf("seed-%d-%d-%d-%d", *seed, d, v, n), at.UTC().Format(time.RFC3339Nano), "Newsletter sign-up"
+				sign.Props = map[string]string{"form": []string{"footer", "footer", "checkout", "pop-up"}[r.IntN(4)]}
+				if err := enc.Encode(sign); err != nil {
+					log.Fatal(err)
+				}
 			}
 			if views > 3 && r.IntN(3) == 0 && at.Before(end) {
 				n++
