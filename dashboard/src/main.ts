@@ -1,15 +1,11 @@
+/**
+ * Gets what all pages share and, beside it, the page that most readers come for,
+ * which would otherwise be asked for only when all else has run.
+ */
 import './styles/tokens.css';
 import './styles/base.css';
-import './lib/fetch/theme.svelte';
-import { mount } from 'svelte';
-import App from './App.svelte';
-import { language, locale } from './lib/data/i18n';
-import { loadTexts } from './lib/fetch/language';
 
-const target = document.getElementById('app');
-if (!target) throw new Error('index.html has no element #app');
-
-void loadTexts(language).then((found) => {
-  document.documentElement.lang = found === language ? locale : found;
-  mount(App, { target });
-});
+void import('./start');
+const { pathname } = window.location;
+if (/^\/(sites|share)\/[^/]+\/?$/.test(pathname)) void import('./routes/Site.svelte');
+else if (pathname === '/') void import('./routes/Sites.svelte');

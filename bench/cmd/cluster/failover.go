@@ -181,6 +181,7 @@ func (f *fleet) resume(m *member, site string, start time.Time) (time.Duration, 
 		if status == http.StatusAccepted && header.Get("X-Footfall-Token") != "" {
 			return time.Since(start), nil
 		}
+		<-time.After(pause) // what is spooled is delivered first: a loop without a rest measures its own backlog
 	}
 	return 0, fmt.Errorf("%s: no view reaches a majority in %v", site, resumeMax)
 }

@@ -27,7 +27,6 @@ function amount(value: unknown): number {
 }
 
 test('money, days of one\'s own, weekdays, 24 hours, minutes: the chart holds what the API says', async ({ page, node, complaints }) => {
-  test.setTimeout(120_000);
   const made = await page.request.post('/v1/keys', { data: { name: 'figures', scope: 'events:write' } });
   const { key } = await made.json() as { key: string };
   const now = Date.now();

@@ -196,7 +196,6 @@ test('one page', async ({ page, node }) => {
 
 for (const colorScheme of ['light', 'dark'] as const) {
   test(`the reports of the node can be used by everybody, ${colorScheme}`, async ({ page, complaints }) => {
-    test.setTimeout(90_000);
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
     for (const [path, ready] of [
       ['realtime', 'realtime-pages'], ['page?period=30d', 'page-list'], ['page?period=30d&page=/products', 'reach'], ['funnels?period=30d&s=page,/&s=page,/cart', 'funnel-table'],

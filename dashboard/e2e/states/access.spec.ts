@@ -15,7 +15,6 @@ const PAGES = [
 
 for (const colorScheme of ['light', 'dark'] as const) {
   test(`every page can be used by everybody, ${colorScheme}`, async ({ page, complaints }) => {
-    test.setTimeout(120_000);
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
     for (const [name, path, ready] of PAGES) {
       await page.goto(path);

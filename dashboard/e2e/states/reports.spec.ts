@@ -11,7 +11,6 @@ const PAGES = [
 
 for (const colorScheme of ['light', 'dark'] as const) {
   test(`the report pages can be used by everybody, ${colorScheme}`, async ({ page, complaints }) => {
-    test.setTimeout(90_000);
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
     for (const [path, ready] of PAGES) {
       await page.goto(path);
@@ -75,16 +74,36 @@ test('what is new is on the realtime page by itself, and a lost connection is to
   await expect(feed.nth(1)).toContainText('Order');
   await expect(page.getByTestId('minutes-table').locator('tbody tr')).toHaveCount(30);
   await expect(page.getByTestId('realtime-map').locator('circle.spot')).toHaveCount(3);
+  await expect.poll(() => fake.feeds).toBe(1);
+  fake.hear('/thank-you');
+  await expect(feed.first()).toContainText('/thank-you');
+  await expect(feed.first()).toContainText('Japan');
+  await expect(feed.first()).toHaveClass(/fresh/);
+  await expect(feed.nth(1)).not.toHaveClass(/fresh/);
+  await expect(feed).toHaveCount(4);
+  fake.hear('/busy', true);
+  await expect(page.getByText('More is happening than fits here')).toBeVisible();
+  await page.route(/\/live(\/events)?$/, (route) => route.abort());
+  fake.dropStreams();
+  await expect(page.getByTestId('feed-state')).toHaveText('Reconnecting …');
+  await expect(page.locator('.live').getByText('Reconnecting …')).toBeVisible();
+  await page.unroute(/\/live(\/events)?$/);
+  await expect(page.getByRole('status').filter({ hasText: 'Live' })).toBeAttached({ timeout: 30_000 });
+  await expect(page.getByTestId('feed-state')).toHaveCount(0, { timeout: 30_000 });
+  // What was there before the connection was lost is told once, not again.
+  await expect(feed.filter({ hasText: '/thank-you' })).toHaveCount(1);
+});
+
+test('with filters the newest events are those of the visits that they are about', async ({ page, fake }) => {
+  await page.goto(`${SITE}/realtime?f=is,source,Google`);
+  const feed = page.getByTestId('feed').locator('li');
+  await expect(feed).toHaveCount(3);
+  await expect.poll(() => fake.streams).toBe(1);
+  expect(fake.feeds).toBe(0);
   fake.viewed = ['/thank-you', ...fake.viewed];
   fake.push(13);
   await expect(feed.first()).toContainText('/thank-you');
   await expect(feed.first()).toHaveClass(/fresh/);
-  await expect(feed.nth(1)).not.toHaveClass(/fresh/);
-  await page.route('**/live', (route) => route.abort());
-  fake.dropStreams();
-  await expect(page.getByText('Reconnecting …')).toBeVisible();
-  await page.unroute('**/live');
-  await expect(page.getByRole('status').filter({ hasText: 'Live' })).toBeAttached({ timeout: 15_000 });
 });
 
 test('rows of the realtime page filter it or lead to the page', async ({ page, fake }) => {

@@ -19,7 +19,7 @@ async function open(page: Page, path: string, ready: string) {
 
 for (const colorScheme of ['light', 'dark'] as const) {
   test(`every page of settings can be used by everybody, ${colorScheme}`, async ({ page, complaints }) => {
-    test.setTimeout(180_000);
+    test.setTimeout(360_000);
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
     for (const [path, ready] of PAGES) {
       await open(page, path, ready);
@@ -30,7 +30,6 @@ for (const colorScheme of ['light', 'dark'] as const) {
 }
 
 test('no page of settings is wider than a small phone', async ({ page }) => {
-  test.setTimeout(120_000);
   await page.setViewportSize({ width: 360, height: 740 });
   for (const [path, ready] of PAGES) {
     await open(page, path, ready);
@@ -39,7 +38,6 @@ test('no page of settings is wider than a small phone', async ({ page }) => {
 });
 
 test('dialogs can be used by everybody', async ({ page }) => {
-  test.setTimeout(90_000);
   await page.emulateMedia({ reducedMotion: 'reduce' });
   for (const [path, button] of [['goals', 'Add goal'], ['funnels', 'Add funnel'], ['links', 'New link'], ['links', 'Embed'], ['people', 'Add member'], ['keys', 'New key'], ['danger', 'Delete site']] as const) {
     await page.goto(`${SITE}/${path}`);
@@ -130,7 +128,7 @@ test('a funnel is saved and leads to its report', async ({ page, fake }) => {
   await dialog.locator('input[data-part="value"]').nth(1).fill('/cart');
   await dialog.locator('input[data-part="value"]').nth(1).press('Tab');
   await dialog.getByRole('button', { name: 'Save' }).click();
-  await expect(page.getByRole('link', { name: 'Short way' })).toHaveAttribute('href', '/sites/boots.example/funnels?s=page%2C%2F&s=page%2C%2Fcart');
+  await expect(page.getByRole('link', { name: 'Short way' })).toHaveAttribute('href', /^\/sites\/boots\.example\/funnels\?saved=\d+&s=page%2C%2F&s=page%2C%2Fcart$/);
   expect(fake.settings.funnels.at(-1)).toMatchObject({ name: 'Short way', steps: [{ page: '/' }, { page: '/cart' }], window: 'visit' });
 });
 
@@ -227,7 +225,7 @@ test('an import counts every line, and a second one counts nothing', async ({ pa
   for (const [counted, duplicates] of [['2,500', '0'], ['0', '2,500']] as const) {
     await page.getByLabel('File to import').last().setInputFiles({ name: 'access.log', mimeType: 'text/plain', buffer: Buffer.from(log) });
     await page.getByRole('button', { name: 'Import', exact: true }).click();
-    await expect(page.getByText('Done.')).toBeVisible({ timeout: 15_000 });
+    await expect(page.getByText('Done.')).toBeVisible({ timeout: 30_000 });
     await expect(page.getByTestId('import-counted')).toHaveText(counted);
     const figures = await page.getByTestId('import-result').locator('dd').allInnerTexts();
     expect(figures).toEqual(['2,503', counted, duplicates, '1', '1', '1']);

@@ -5,3 +5,6 @@ import { addTexts } from '../lib/data/i18n';
 
 addTexts(areaTexts);
 afterEach(cleanup);
+
+// jsdom knows no media; nothing that is tested in it goes by one.
+window.matchMedia ??= (query) => Object.assign(new EventTarget(), { matches: false, media: query, onchange: null, addListener: () => undefined, removeListener: () => undefined }) as MediaQueryList;

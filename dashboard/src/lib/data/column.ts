@@ -99,8 +99,9 @@ export function changeTone(column: Column, change: number): Tone {
   return change > 0 === !LESS_IS_BETTER.includes(column) ? 'good' : 'bad';
 }
 
-const percents = [0, 1, 2].map((digits) => new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: digits }));
+// As many digits in every row, so that the points stand in a line.
+const percents = [0, 1, 2].map((digits) => new Intl.NumberFormat(locale, { style: 'percent', minimumFractionDigits: digits, maximumFractionDigits: digits }));
 
 function formatPercent(value: number, digits: 0 | 1 | 2): string {
-  return percents[value >= 99.95 && digits === 1 ? 0 : digits]?.format(value / 100) ?? NOTHING;
+  return percents[value >= 99.95 || value === 0 ? 0 : digits]?.format(value / 100) ?? NOTHING;
 }

@@ -136,6 +136,11 @@ export function formatClock(ms: number): string {
   return new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit' }).format(ms);
 }
 
+/** As formatClock, to the second. */
+export function formatSecond(ms: number): string {
+  return new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit', second: '2-digit' }).format(ms);
+}
+
 /** "Europe/Berlin" → "Berlin (GMT+1)". */
 export function formatZone(zone: string, now: number): string {
   const offset = new Intl.DateTimeFormat(locale, { timeZone: knownZone(zone), timeZoneName: 'shortOffset' })

@@ -22,7 +22,12 @@ export const STEPS_MAX = 20;
 
 /** Within which time the steps are to be taken; the usual one first. */
 export const WINDOWS = ['visit', '30m', '1h', '12h', '1d', '7d', '30d', '90d'] as const;
-export type FunnelWindow = (typeof WINDOWS)[number];
+/** One of them, or another that the API takes, such as "45m". */
+export type FunnelWindow = string;
+
+export function knownWindow(window: FunnelWindow): (typeof WINDOWS)[number] | undefined {
+  return WINDOWS.find((name) => name === window);
+}
 
 export interface FunnelView {
   steps: FunnelStep[];
@@ -32,7 +37,7 @@ export interface FunnelView {
 export function parseFunnelView(params: URLSearchParams): FunnelView {
   return {
     steps: params.getAll('s').slice(0, STEPS_MAX).flatMap((text) => parseStep(text) ?? []),
-    window: WINDOWS.find((name) => name === params.get('window')) ?? WINDOWS[0],
+    window: /^[1-9]\d{0,4}[mhd]$/.test(params.get('window') ?? '') ? params.get('window') ?? '' : WINDOWS[0],
   };
 }
 
@@ -41,6 +46,24 @@ export function writeFunnelView(params: URLSearchParams, view: FunnelView): void
   params.delete('window');
   for (const step of view.steps) params.append('s', `${step.kind},${step.value}`);
   if (view.window !== WINDOWS[0]) params.set('window', view.window);
+}
+
+type SavedFunnel = components['schemas']['SavedFunnel'];
+type ApiStep = components['schemas']['FunnelStepRequest'];
+
+/** The steps of a saved funnel as the builder has them. */
+export function savedSteps(funnel: Pick<SavedFunnel, 'steps'>): FunnelStep[] {
+  return funnel.steps.flatMap((step) => STEP_KINDS.flatMap((kind) => (step[kind] === undefined ? [] : [{ kind, value: step[kind] ?? '' }])));
+}
+
+/** The steps as they are saved. A step that stays keeps what only the API can say of it, such as conditions. */
+export function bodySteps(steps: readonly FunnelStep[], before: readonly ApiStep[]): ApiStep[] {
+  return steps.map(({ kind, value }) => before.find((step) => step[kind] === value.trim()) ?? { [kind]: value.trim() });
+}
+
+/** Whether what is shown is what was saved. */
+export function isSaved(view: FunnelView, funnel: Pick<SavedFunnel, 'steps' | 'window'>): boolean {
+  return view.window === funnel.window && JSON.stringify(view.steps) === JSON.stringify(savedSteps(funnel));
 }
 
 function parseStep(text: string): FunnelStep | null {

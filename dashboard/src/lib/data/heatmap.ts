@@ -53,16 +53,6 @@ export function levelOf(value: number, top: number, levels: number): number {
   return Math.min(levels, Math.max(1, Math.ceil((value / top) * levels)));
 }
 
-/** The weekday that a language's calendar begins with; Monday where it is not known. */
-export function firstWeekday(locale: string): number {
-  try {
-    const found = new Intl.Locale(locale) as Intl.Locale & { getWeekInfo?: () => { firstDay: number }; weekInfo?: { firstDay: number } };
-    return (found.getWeekInfo?.() ?? found.weekInfo)?.firstDay ?? 1;
-  } catch {
-    return 1;
-  }
-}
-
 export function parseHeatMetric(text: string | null): HeatMetric {
   return HEAT_METRICS.find((name) => name === text) ?? 'visitors';
 }

@@ -6,10 +6,11 @@
  */
 import english from '../../../messages/en.json';
 import type areaEnglish from '../../../messages/settings/en.json';
+import type shareEnglish from '../../../messages/share/en.json';
 
-/** Texts of the pages that few open: settings, account, installation. They come with those pages, see addTexts. */
-export type AreaKey = keyof typeof areaEnglish;
-export type AreaMessages = Record<AreaKey, string>;
+/** Texts of the pages that few open: settings, account and installation, and the door of shared dashboards. They come with those pages, see addTexts. */
+export type AreaKey = keyof typeof areaEnglish | keyof typeof shareEnglish;
+export type AreaMessages = Partial<Record<AreaKey, string>>;
 export type Messages = Record<keyof typeof english, string>;
 export type MessageKey = keyof typeof english | AreaKey;
 type PluralKey = { [K in MessageKey]: K extends `${infer Stem}.other` ? Stem : never }[MessageKey];
@@ -77,7 +78,8 @@ function textOf(key: string): string | undefined {
   return Object.hasOwn(english, key) ? english[key as keyof typeof english] : undefined;
 }
 
-function languageOf(tag: string): Language | null {
+/** The language of a tag, with or without a region; null for none that there are texts in. */
+export function languageOf(tag: string): Language | null {
   return parseLanguage(/^[a-z]+(?=-|$)/i.exec(tag)?.[0].toLowerCase() ?? null);
 }
 

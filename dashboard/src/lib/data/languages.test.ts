@@ -31,6 +31,10 @@ describe.each(Object.keys(FOLDERS))('the texts of %s', (folder) => {
     expect(wrong.map(([key]) => key)).toEqual([]);
   });
 
+  it.each(LANGUAGE_NAMES)('hold nothing that cannot be seen in %s', (language) => {
+    expect(Object.entries(texts(folder, language)).filter(([, text]) => /\p{Cc}/u.test(text)).map(([key]) => key)).toEqual([]);
+  });
+
   it('have a last plural form wherever they have one', () => {
     const plural = Object.keys(english).filter((key) => /\.(zero|one|two|few)$/.test(key));
     expect(plural.filter((key) => !(key.replace(/\.\w+$/, '.other') in english))).toEqual([]);

@@ -1,6 +1,28 @@
-/** Where the notes of a site stand in the time chart. */
-import type { Note } from './prefs';
+/** Notes on days, which the API calls annotations, and where they stand in the time chart. */
+import type { components } from '../api/schema';
+import type { Day } from './dates';
+import type { OldNote } from './prefs';
 import type { Series } from './series';
+
+export interface Note {
+  id: string;
+  day: Day;
+  text: string;
+  /** What the one who wrote it is called; null where that is not known or not told. */
+  author: string | null;
+}
+
+/** Longest text of a note, in characters. */
+export const NOTE_MAX = 500;
+
+export function noteOf({ id, date, text, author }: components['schemas']['Annotation']): Note {
+  return { id, day: date, text, author };
+}
+
+/** Those of the notes that this device kept which the node does not have. */
+export function toHandOver(old: readonly OldNote[], known: readonly Note[]): OldNote[] {
+  return old.filter(({ day, text }) => !known.some((note) => note.day === day && note.text === text.trim()));
+}
 
 export interface Mark {
   /** Position of the bucket that holds the day. */

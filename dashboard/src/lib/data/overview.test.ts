@@ -6,8 +6,8 @@ import { addDays, endOfMonth } from './dates';
 import { changeBetween } from './figures';
 import { KEY_GROUPS, readKey } from './keys';
 import { formatMoney } from './money';
-import { marksOf } from './notes';
-import { dropNote, nameFault, NO_PREFS, notesOn, parsePrefs, putGroup, putNote, toggleMember, togglePin, type Prefs } from './prefs';
+import { marksOf, toHandOver } from './notes';
+import { fromApi, joinPrefs, mergePrefs, nameFault, NO_PREFS, NOTHING_KEPT, parseKept, putGroup, samePrefs, toApi, toggleMember, togglePin, writeKept, type Prefs } from './prefs';
 import type { QueryResult } from './question';
 import { buildSeries, type Series } from './series';
 import { formatSitesView, parseSitesView, rollUp, shownSites, type Glance } from './sites';
@@ -56,12 +56,19 @@ describe('a group', () => {
 
 describe('what a reader keeps', () => {
   it('survives a round through text, and nonsense is left out piece by piece', () => {
-    const prefs = putNote(putGroup(togglePin(NO_PREFS, 'a'), { name: ' B ', sites: ['a', 'a'] }), 's', { day: '2026-11-02', text: ' sale ' });
-    expect(prefs).toEqual({ pins: ['a'], groups: [{ name: 'B', sites: ['a'] }], notes: { s: [{ id: 1, day: '2026-11-02', text: 'sale' }] }, keys: true });
-    expect(parsePrefs(JSON.stringify(prefs))).toEqual(prefs);
-    expect(parsePrefs('{"pins":[1,"a"],"groups":[{"name":""},5,{"name":"x"}],"notes":{"s":[{"id":1,"day":"2026-13-01","text":"x"}],"t":7},"keys":false}'))
-      .toEqual({ pins: ['a'], groups: [{ name: 'x', sites: [] }], notes: { s: [], t: [] }, keys: false });
-    for (const text of [null, '', '[', '7', 'null']) expect(parsePrefs(text)).toEqual(NO_PREFS);
+    const prefs = { ...putGroup(togglePin(NO_PREFS, 'a'), { name: ' B ', sites: ['a', 'a'] }), theme: 'dark' as const };
+    expect(prefs).toEqual({ pins: ['a'], groups: [{ name: 'B', sites: ['a'] }], theme: 'dark', language: '', weekStart: '' });
+    const kept = { prefs, base: NO_PREFS, keys: false, oldNotes: { s: [{ day: '2026-11-02', text: 'sale' }] } };
+    expect(parseKept(writeKept(kept))).toEqual(kept);
+    expect(parseKept('{"pins":[1,"a"],"groups":[{"name":""},5,{"name":"x"}],"notes":{"s":[{"id":1,"day":"2026-13-01","text":"x"}],"t":7},"keys":false,"theme":"pink"}'))
+      .toEqual({ prefs: { ...NO_PREFS, pins: ['a'], groups: [{ name: 'x', sites: [] }] }, base: null, keys: false, oldNotes: {} });
+    for (const text of [null, '', '[', '7', 'null']) expect(parseKept(text)).toEqual(NOTHING_KEPT);
+  });
+  it('goes to the node and back', () => {
+    const prefs: Prefs = { pins: ['b', 'a'], groups: [{ name: 'A', sites: ['x'] }], theme: 'light', language: 'pt-BR', weekStart: 'sunday' };
+    expect(toApi(prefs)).toEqual({ pinned: ['b', 'a'], groups: [{ name: 'A', sites: ['x'] }], theme: 'light', language: 'pt-BR', week_start: 'sunday' });
+    expect(samePrefs(fromApi(toApi(prefs)), prefs)).toBe(true);
+    expect(samePrefs({ ...prefs, pins: ['a', 'b'] }, prefs)).toBe(false);
   });
   it('names groups once and keeps their order', () => {
     const prefs = putGroup(putGroup(NO_PREFS, { name: 'B', sites: [] }), { name: 'A', sites: ['x'] });
@@ -70,14 +77,40 @@ describe('what a reader keeps', () => {
     expect(putGroup(prefs, { name: 'Z', sites: ['x'] }, 'A').groups.map(({ name }) => name)).toEqual(['B', 'Z']);
     expect(toggleMember(toggleMember(prefs, 'A', 'y'), 'A', 'x').groups[0]?.sites).toEqual(['y']);
   });
-  it('holds notes in the order of their days', () => {
-    let prefs = putNote(NO_PREFS, 's', { day: '2026-11-09', text: 'later' });
-    prefs = putNote(prefs, 's', { day: '2026-11-02', text: 'first' });
-    prefs = putNote(prefs, 's', { id: 1, day: '2026-11-01', text: 'moved' });
-    expect(notesOn(prefs, 's').map(({ id, text }) => [id, text])).toEqual([[1, 'moved'], [2, 'first']]);
-    expect(notesOn(dropNote(prefs, 's', 1), 's').map(({ id }) => id)).toEqual([2]);
-    expect(notesOn(prefs, 'other')).toEqual([]);
+});
+
+describe('preferences that two have changed', () => {
+  const of = (change: Partial<Prefs>): Prefs => ({ ...NO_PREFS, ...change });
+  const group = (name: string, ...sites: string[]) => ({ name, sites });
+  it.each<[string, Partial<Prefs>, Partial<Prefs>, Partial<Prefs>, Partial<Prefs>]>([
+    ['both pinned', { pins: ['a'] }, { pins: ['a', 'b'] }, { pins: ['a', 'c'] }, { pins: ['a', 'c', 'b'] }],
+    ['one unpinned, one pinned', { pins: ['a', 'b'] }, { pins: ['b'] }, { pins: ['a', 'b', 'c'] }, { pins: ['b', 'c'] }],
+    ['both unpinned', { pins: ['a'] }, {}, {}, {}],
+    ['nothing of mine', { pins: ['a'], theme: 'dark' }, { pins: ['a'], theme: 'dark' }, { theme: 'light', language: 'de' }, { theme: 'light', language: 'de' }],
+    ['mine and theirs about different things', {}, { theme: 'dark' }, { weekStart: 'sunday' }, { theme: 'dark', weekStart: 'sunday' }],
+    ['both about the same thing: the later', { theme: 'dark' }, { theme: 'light' }, { theme: 'system' }, { theme: 'light' }],
+    ['both made groups', {}, { groups: [group('A', 'x')] }, { groups: [group('B', 'y')] }, { groups: [group('A', 'x'), group('B', 'y')] }],
+    ['both made the same group', {}, { groups: [group('A', 'x')] }, { groups: [group('A', 'y')] }, { groups: [group('A', 'y', 'x')] }],
+    ['both changed a group', { groups: [group('A', 'x', 'y')] }, { groups: [group('A', 'x', 'z')] }, { groups: [group('A', 'x', 'y', 'w')] }, { groups: [group('A', 'x', 'w', 'z')] }],
+    ['one dissolved what the other changed', { groups: [group('A', 'x')] }, {}, { groups: [group('A', 'x', 'y')] }, {}],
+    ['one renamed', { groups: [group('A', 'x')] }, { groups: [group('B', 'x')] }, { groups: [group('A', 'x')], pins: ['p'] }, { groups: [group('B', 'x')], pins: ['p'] }],
+  ])('%s', (_, base, mine, theirs, want) => {
+    expect(mergePrefs(of(base), of(mine), of(theirs))).toEqual(of(want));
   });
+
+  it('are joined when a device meets an account for the first time', () => {
+    const mine = of({ pins: ['a', 'b'], groups: [group('A', 'x')], theme: 'dark', language: 'de' });
+    expect(joinPrefs(mine, NO_PREFS)).toEqual(mine);
+    expect(joinPrefs(mine, of({ pins: ['c', 'a'], theme: 'light', weekStart: 'monday' })))
+      .toEqual(of({ pins: ['c', 'a', 'b'], groups: [group('A', 'x')], theme: 'light', language: 'de', weekStart: 'monday' }));
+    expect(joinPrefs(NO_PREFS, mine)).toEqual(mine);
+  });
+});
+
+it('hands over the notes that the node does not have', () => {
+  const known = [{ id: '1', day: '2026-11-02', text: 'sale', author: null }];
+  const old = [{ day: '2026-11-02', text: ' sale ' }, { day: '2026-11-03', text: 'sale' }];
+  expect(toHandOver(old, known)).toEqual([old[1]]);
 });
 
 const drawn = (interval: Series['interval'], labels: string[]): Series => ({
@@ -104,7 +137,7 @@ describe('dragging over the chart', () => {
 });
 
 it('puts notes into the bucket of their day', () => {
-  const notes = ['2026-11-03', '2026-11-03', '2026-10-01', '2026-11-05'].map((day, id) => ({ id, day, text: '' }));
+  const notes = ['2026-11-03', '2026-11-03', '2026-10-01', '2026-11-05'].map((day, id) => ({ id: String(id), day, text: '', author: null }));
   const at = (series: Series) => marksOf(series, notes).map((mark) => [mark.at, mark.notes.length]);
   expect(at(days)).toEqual([[2, 2], [4, 1]]);
   expect(at(hours)).toEqual([[0, 1]]);

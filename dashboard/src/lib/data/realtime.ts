@@ -1,6 +1,7 @@
 /** The last thirty minutes: bars by minute, and the newest events one by one. */
 import type { components } from '../api/schema';
 import { ticksFor } from './axis';
+import { minuteIn } from './dates';
 import { toApiFilters, type Filter } from './filter';
 import type { Question, QueryResult } from './question';
 
@@ -105,4 +106,65 @@ export function pulsesOf(
     radius: RADIUS_MIN + (RADIUS_MAX - RADIUS_MIN) * Math.sqrt(visitors / most),
     turn: before !== null && visitors > (known.get(country) ?? 0) ? turn : 0,
   }));
+}
+
+type EventFeed = components['schemas']['EventFeed'];
+
+/** How many events of the stream are remembered. */
+const HEARD_MAX = 200;
+
+export interface Heard {
+  /** One for each event, newest first. */
+  lines: (FeedLine & { at: number })[];
+  /** How often something came. */
+  turn: number;
+  /** The stream left events out, because there were too many. */
+  skipped: boolean;
+}
+
+/** null: it is none. */
+export function parseEventFeed(data: string): EventFeed | null {
+  try {
+    const parsed: unknown = JSON.parse(data);
+    return typeof parsed === 'object' && parsed !== null && 'events' in parsed && Array.isArray(parsed.events) ? parsed as EventFeed : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Adds what the stream brought. A stream that begins anew brings some of it
+ * again. since: when it began, in ms of the node's clock; what is older was there
+ * before.
+ */
+export function addHeard(before: Heard | null, { events, skipped = false }: EventFeed, zone: string, since: number): Heard {
+  const known = new Set((before?.lines ?? []).map((line) => line.key));
+  const turn = (before?.turn ?? 0) + 1;
+  const added = events.filter((event) => event.kind !== ENGAGEMENT && !known.has(event.id)).map((event) => {
+    const at = Date.parse(event.time);
+    return { key: event.id, at, minute: minuteIn(zone, at), name: event.name, page: event.page, source: event.source, country: event.country, count: 1, turn: before === null && at < since ? 0 : turn };
+  });
+  if (before && added.length === 0) return before;
+  return { lines: [...added, ...before?.lines ?? []].sort((a, b) => b.at - a.at).slice(0, HEARD_MAX), turn, skipped };
+}
+
+/**
+ * The newest events: one by one those that the stream brought, and by minute
+ * those from before it was there. counted holds both, so that what was brought
+ * is taken off its minute. since: the first minute that is shown.
+ */
+export function mixFeed(counted: FeedLine[], heard: Heard | null, since: string): FeedLine[] {
+  const own = (heard?.lines ?? []).filter((line) => line.minute >= since).map((line) => ({ ...line }));
+  const rest = counted.map((line) => ({ ...line, turn: 0 }));
+  for (const line of own) {
+    const { minute, name, page, country } = line;
+    const same = rest.filter((each) => each.count > 0 && each.minute === minute && each.name === name && each.page === page);
+    const taken = same.find((each) => each.country === country) ?? same[0];
+    if (!taken) continue;
+    taken.count--;
+    // An event tells where it came from itself; within a visit that is nowhere.
+    line.source ||= taken.source;
+  }
+  return [...own, ...rest.filter((line) => line.count > 0)]
+    .sort((a, b) => (a.minute === b.minute ? 0 : a.minute < b.minute ? 1 : -1)).slice(0, FEED_ROWS);
 }

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { filterOf, funnelShape, funnelSteps, moved, parseFunnelView, weakestStep, withStep, writeFunnelView, type FunnelStep } from './funnel';
-import { buildHeat, firstWeekday, levelOf, type HeatmapCell } from './heatmap';
+import { buildHeat, levelOf, type HeatmapCell } from './heatmap';
 import { connected, journeyRows, layoutJourney, NODE_WIDTH, parseJourneyView, writeJourneyView, type JourneysAnswer } from './journey';
 import { shortDigest } from './months';
 import { pageSeries, pagesQuestion, scrollReach, type PageAnswer } from './pageReport';
-import { buildFeed, buildMinutes, isFresh, pulsesOf } from './realtime';
+import { addHeard, buildFeed, buildMinutes, isFresh, mixFeed, parseEventFeed, pulsesOf } from './realtime';
 import { askedOf, keptQuery, parseReportView, queryOf, writeReportView } from './report';
 import { buildRetention, isForgetful, parseRetentionView, retentionRequest, type RetentionAnswer } from './retention';
 import type { QueryResult } from './question';
@@ -99,7 +99,6 @@ describe('heatmap', () => {
 
   it('begins with the day that the calendar begins with', () => {
     expect(buildHeat(cells, 'visitors', 7).days.map((day) => day.weekday)).toEqual([7, 1, 2, 3, 4, 5, 6]);
-    expect(firstWeekday('nonsense!')).toBe(1);
   });
 
   it.each([[0, 10, 0], [0.1, 10, 1], [10, 10, 6], [5, 10, 3], [3, 0, 0]])('shade of %d of %d is %d', (value, top, level) => {
@@ -207,6 +206,24 @@ describe('realtime', () => {
     const third = buildFeed(result([[view('14:01', '/a'), 1], [view('14:01', '/b'), 2], [view('14:02', '/d'), 1]]), second);
     expect(third.map((line) => line.page)).toEqual(['/d', '/b', '/a']);
     expect(third.filter((line) => isFresh(line, third)).map((line) => line.page)).toEqual(['/d']);
+  });
+
+  it('tells events one by one as the stream brings them, and the older ones by minute', () => {
+    const event = (id: string, time: string, page: string, kind = 'pageview') => ({ id, time: `2026-11-23T${time}Z`, kind, name: kind, page, source: '', country: 'DE' });
+    const feed = (...events: object[]) => parseEventFeed(JSON.stringify({ events }))!;
+    const counted = buildFeed(result([[view('14:01', '/a'), 2], [view('14:01', '/b'), 1], [view('14:00', '/c'), 1], [view('13:40', '/old'), 1]]), null);
+    const began = addHeard(null, feed(event('2', '13:01:20', '/a'), event('x', '12:20:00', '/gone'), event('e', '13:01:10', '/a', 'engagement')), 'Europe/Berlin', Date.parse('2026-11-23T13:01:30Z'));
+    const shown = mixFeed(counted, began, '2026-11-23 13:32:00');
+    expect(shown.map((line) => [line.minute.slice(11, 16), line.page, line.count])).toEqual([['14:01', '/a', 1], ['14:01', '/a', 1], ['14:01', '/b', 1], ['14:00', '/c', 1], ['13:40', '/old', 1]]);
+    expect(shown[0]?.source).toBe('Google');
+    expect(shown.some((line) => isFresh(line, shown))).toBe(false);
+    // The stream begins anew: what is known is not told again, and a later count makes up for what was taken off.
+    const more = addHeard(began, feed(event('3', '13:02:00', '/d'), event('2', '13:01:20', '/a')), 'Europe/Berlin', 0);
+    const next = mixFeed(counted, more, '2026-11-23 13:32:00');
+    expect(next.map((line) => line.page)).toEqual(['/d', '/a', '/a', '/b', '/c', '/old']);
+    expect(next.filter((line) => isFresh(line, next)).map((line) => line.page)).toEqual(['/d']);
+    expect(addHeard(more, feed(event('3', '13:02:00', '/d')), 'Europe/Berlin', 0)).toBe(more);
+    for (const text of ['', '[]', '{}', '{"events":7}', 'null']) expect(parseEventFeed(text)).toBeNull();
   });
 
   it('does not take the reading of a page for an event', () => {

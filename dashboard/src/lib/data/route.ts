@@ -21,8 +21,17 @@ export type Route =
   | { page: 'operator'; tab: OperatorTab }
   | { page: 'settings'; domain: string; tab: SettingsTab }
   | { page: 'setup'; token: string }
-  | { page: Exclude<SitePage, 'settings'>; domain: string }
+  /** shared: by a link, or openly; nothing can be changed there. */
+  | { page: Exclude<SitePage, 'settings'>; domain: string; shared?: true }
   | { page: 'unknown' };
+
+/** Where the addresses of sites begin; below /share/ as long as somebody reads there, see useRoot. */
+let root: '/sites' | '/share' = '/sites';
+
+/** Makes the addresses of sites those of a shared dashboard, or the usual ones again. */
+export function useRoot(shared: boolean): void {
+  root = shared ? '/share' : '/sites';
+}
 
 export function parseRoute(pathname: string): Route {
   const parts = pathname.split('/').filter((part) => part !== '').map(decode);
@@ -43,20 +52,29 @@ export function parseRoute(pathname: string): Route {
     const tab = tabOf(SETTINGS_TABS, parts[3]);
     return tab ? { page: 'settings', domain: second, tab } : { page: 'unknown' };
   }
-  if (first === 'sites' && second && parts.length === 2) return { page: 'site', domain: second };
-  if (first === 'sites' && second && parts.length === 3) {
+  if ((first === 'sites' || first === 'share') && second && parts.length <= 3) {
+    const shared = first === 'share' ? { shared: true as const } : {};
+    if (third === undefined) return { page: 'site', domain: second, ...shared };
     const page = SITE_PAGES.find((name) => name !== 'site' && name === third);
-    if (page && page !== 'settings') return { page, domain: second };
+    if (page && page !== 'settings') return { page, domain: second, ...shared };
   }
+  // A domain alone is the short address of its dashboard.
+  if (parts.length === 1 && first && /^[^.]+(\.[^.]+)+$/.test(first)) return { page: 'site', domain: first };
   return { page: 'unknown' };
 }
 
 export function sitePath(domain: string): string {
-  return `/sites/${encodeURIComponent(domain)}`;
+  return `${root}/${encodeURIComponent(domain)}`;
+}
+
+/** The path of a site's dashboard for those who have a link, or for everybody. */
+export function sharePath(domain: string): string {
+  return `/share/${encodeURIComponent(domain)}`;
 }
 
 /** The path of one of a site's pages. */
 export function sitePagePath(domain: string, page: SitePage): string {
+  if (page === 'settings') return settingsPath(domain);
   return page === 'site' ? sitePath(domain) : `${sitePath(domain)}/${page}`;
 }
 
@@ -66,7 +84,7 @@ export function monthsPath(domain: string): string {
 
 /** Where a site's settings are. */
 export function settingsPath(domain: string, tab: SettingsTab = 'general'): string {
-  return withTab(`${sitePath(domain)}/settings`, SETTINGS_TABS, tab);
+  return withTab(`/sites/${encodeURIComponent(domain)}/settings`, SETTINGS_TABS, tab);
 }
 
 export function accountPath(tab: AccountTab = 'profile'): string {

@@ -1,4 +1,4 @@
-/** On which day a week begins where the reader lives. 1 is Monday, 7 is Sunday, as in ISO 8601. */
+/** On which day a week begins, as the reader chose or as is usual where they live. 1 is Monday, 7 is Sunday, as in ISO 8601. */
 import { locale } from './i18n';
 
 interface WeekInfo { firstDay: number }
@@ -18,4 +18,19 @@ export function firstWeekdayOf(tag: string): number {
   }
 }
 
-export const FIRST_WEEKDAY = firstWeekdayOf(locale);
+/** Where this device keeps the reader's choice, "monday" or "sunday"; nothing there means as the language has it. */
+export const WEEK_KEY = 'footfall-week';
+
+export function chosenWeekday(text: string | null): number | null {
+  return text === 'monday' ? 1 : text === 'sunday' ? 7 : null;
+}
+
+export const FIRST_WEEKDAY = chosenWeekday(stored()) ?? firstWeekdayOf(locale);
+
+function stored(): string | null {
+  try {
+    return window.localStorage.getItem(WEEK_KEY);
+  } catch {
+    return null;
+  }
+}

@@ -1,10 +1,12 @@
 /**
  * The one client of the node's API. Its types come from the OpenAPI document;
- * every failure is an ApiError. Nothing here keeps state.
+ * every failure is an ApiError. Nothing here keeps state; how fresh answers are is
+ * noted in freshness.svelte.ts.
  */
 import createClient from 'openapi-fetch';
 import type { components, paths } from '../api/schema';
 import type { Question, QueryResult } from '../data/question';
+import { freshness } from './freshness.svelte';
 
 type Schemas = components['schemas'];
 export type User = Schemas['User'];
@@ -39,7 +41,7 @@ export class ApiError extends Error {
   }
 }
 
-export const client = createClient<paths>({ baseUrl: location.origin, fetch: (request) => fetch(request) });
+export const client = createClient<paths>({ baseUrl: location.origin, fetch: async (request) => freshness.heed(await fetch(request)) });
 
 export async function whoAmI(): Promise<User> {
   return (await answer(client.GET('/v1/session', limits()))).user;
@@ -108,8 +110,13 @@ export function addSite(domain: string, timezone: string): Promise<SiteDetail> {
   return answer(client.POST('/v1/sites', { body: { domain, timezone }, ...limits() }));
 }
 
-export function query(body: Question, signal?: AbortSignal): Promise<QueryResult> {
-  return answer(client.POST('/api/v2/query', { body, ...limits(signal) }));
+/**
+ * since: the index that the stream of changes told; 0 for none. All pages that were
+ * told the same share one answer, instead of the node reckoning anew for each.
+ */
+export function query(body: Question, signal?: AbortSignal, since = 0): Promise<QueryResult> {
+  const params = since > 0 ? { params: { header: { 'X-Footfall-Since': since } } } : {};
+  return answer(client.POST('/api/v2/query', { body, ...params, ...limits(signal) }));
 }
 
 /** end: the last month, "2026-11"; null for the current one. */
@@ -155,6 +162,11 @@ export function exportRows(domain: string, question: Question, signal?: AbortSig
 /** The address of a site's stream of changes. */
 export function liveAddress(domain: string): string {
   return `/v1/sites/${encodeURIComponent(domain)}/live`;
+}
+
+/** The address of a site's stream of events. */
+export function eventsAddress(domain: string): string {
+  return `${liveAddress(domain)}/events`;
 }
 
 /** What a request gets beside its parameters: the caller's signal, and an end. */

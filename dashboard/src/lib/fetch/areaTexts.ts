@@ -1,25 +1,28 @@
-/** The texts of settings, account and installation, which come with those pages. */
-import { addTexts, language, type AreaMessages, type Language } from '../data/i18n';
+/** The texts of areas that few open, which come with their pages. */
+import { addTexts, language, type AreaMessages } from '../data/i18n';
 
-const FILES: Record<Language, () => Promise<{ default: AreaMessages }>> = {
-  en: () => import('../../../messages/settings/en.json'),
-  de: () => import('../../../messages/settings/de.json'),
-  fr: () => import('../../../messages/settings/fr.json'),
-  es: () => import('../../../messages/settings/es.json'),
-  pt: () => import('../../../messages/settings/pt.json'),
-  ja: () => import('../../../messages/settings/ja.json'),
-};
+/** A folder of messages/: of settings, account and installation, or of the door of shared dashboards. */
+type Area = 'settings' | 'share';
 
-let coming: Promise<void> | null = null;
+const FILES = import.meta.glob<AreaMessages>('../../../messages/*/*.json', { import: 'default' });
+
+const coming = new Map<Area, Promise<void>>();
 
 /** Gives a page when its texts are in place too: in English where those of the language cannot be had. */
-export async function withTexts<T>(page: Promise<T>): Promise<T> {
-  coming ??= FILES[language]().catch(() => FILES.en()).then((module) => addTexts(module.default));
+export async function withTexts<T>(area: Area, page: Promise<T>): Promise<T> {
+  const texts = coming.get(area) ?? load(area, language).catch(() => load(area, 'en')).then(addTexts);
+  coming.set(area, texts);
   try {
-    await coming;
+    await texts;
   } catch (error) {
-    coming = null;
+    coming.delete(area);
     throw error;
   }
   return page;
+}
+
+async function load(area: Area, name: string): Promise<AreaMessages> {
+  const file = FILES[`../../../messages/${area}/${name}.json`];
+  if (!file) throw new Error(`messages/${area}/${name}.json is missing`);
+  return file();
 }

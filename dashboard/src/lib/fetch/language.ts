@@ -1,5 +1,5 @@
 /** The texts of a language, each a file of its own that only its readers get. */
-import { LANGUAGE_KEY, useTexts, type Language, type Messages } from '../data/i18n';
+import { useTexts, type Language, type Messages } from '../data/i18n';
 
 const FILES: Record<Exclude<Language, 'en'>, () => Promise<{ default: Messages }>> = {
   de: () => import('../../../messages/de.json'),
@@ -18,15 +18,4 @@ export async function loadTexts(language: Language): Promise<Language> {
   } catch {
     return 'en';
   }
-}
-
-/** Chooses a language on this device, null for the system's; the page is drawn anew, as its address says. */
-export function chooseLanguage(language: Language | null): void {
-  try {
-    if (language === null) window.localStorage.removeItem(LANGUAGE_KEY);
-    else window.localStorage.setItem(LANGUAGE_KEY, language);
-  } catch {
-    // A browser that stores nothing stays with the system's language.
-  }
-  window.location.reload();
 }

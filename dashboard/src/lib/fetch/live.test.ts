@@ -6,12 +6,12 @@ class FakeStream implements Stream {
   onopen: (() => void) | null = null;
   onerror: (() => void) | null = null;
   closed = false;
-  #listener: ((event: MessageEvent<string>) => void) | undefined;
-  addEventListener(_type: 'change', listener: (event: MessageEvent<string>) => void): void {
-    this.#listener = listener;
+  #listeners = new Map<string, (event: MessageEvent<string>) => void>();
+  addEventListener(type: 'change' | 'events', listener: (event: MessageEvent<string>) => void): void {
+    this.#listeners.set(type, listener);
   }
-  say(data: string): void {
-    this.#listener?.(new MessageEvent('change', { data }));
+  say(data: string, type = 'change'): void {
+    this.#listeners.get(type)?.(new MessageEvent(type, { data }));
   }
   fail(readyState: number): void {
     this.readyState = readyState;
@@ -29,12 +29,13 @@ function follow() {
   const streams: FakeStream[] = [];
   const states: LiveState[] = [];
   const counts: number[] = [];
+  const heard: string[] = [];
   const live = new Live(() => {
     const stream = new FakeStream();
     streams.push(stream);
     return stream;
-  }, { onChange: (count) => counts.push(count), onState: (state) => states.push(state) });
-  return { live, streams, states, counts };
+  }, { onChange: (count) => counts.push(count), onEvents: (data) => heard.push(data), onState: (state) => states.push(state) });
+  return { live, streams, states, counts, heard };
 }
 
 it('tells of changes and of the connection', () => {
@@ -44,6 +45,12 @@ it('tells of changes and of the connection', () => {
   streams[0]?.say('garbage');
   expect(states).toEqual(['connecting', 'live']);
   expect(counts).toEqual([3]);
+});
+
+it('hands on the data of a stream of events', () => {
+  const { streams, counts, heard } = follow();
+  streams[0]?.say('{"events":[]}', 'events');
+  expect([heard, counts]).toEqual([['{"events":[]}'], []]);
 });
 
 it('leaves a lost connection to the browser', async () => {

@@ -1,10 +1,12 @@
-/** The stream of a site's changes, kept open as long as somebody looks. */
+/** The stream of a site's changes, or of its events, kept open as long as somebody looks. */
 
 export type LiveState = 'connecting' | 'live' | 'reconnecting';
 
 export interface LiveHandlers {
-  /** Something was counted; live is how many visitors there are now. */
-  onChange(live: number): void;
+  /** Something was counted; live is how many visitors there are now, index how far the site's numbers have come. */
+  onChange?(live: number, index: number): void;
+  /** The data of a stream of events. */
+  onEvents?(data: string): void;
   onState(state: LiveState): void;
 }
 
@@ -13,7 +15,7 @@ export interface Stream {
   readonly readyState: number;
   onopen: (() => void) | null;
   onerror: (() => void) | null;
-  addEventListener(type: 'change', listener: (event: MessageEvent<string>) => void): void;
+  addEventListener(type: 'change' | 'events', listener: (event: MessageEvent<string>) => void): void;
   close(): void;
 }
 
@@ -60,8 +62,9 @@ export class Live {
     };
     stream.addEventListener('change', (event) => {
       const live = liveOf(event.data);
-      if (live !== null) this.#handlers.onChange(live);
+      if (live !== null) this.#handlers.onChange?.(live, numberIn(event.data, 'index') ?? 0);
     });
+    stream.addEventListener('events', (event) => this.#handlers.onEvents?.(event.data));
   }
 
   #retry(): void {
@@ -73,13 +76,15 @@ export class Live {
 
 /** The number of visitors in a change's data; null when it is malformed. */
 export function liveOf(data: string): number | null {
+  return numberIn(data, 'live');
+}
+
+function numberIn(data: string, name: 'live' | 'index'): number | null {
   try {
-    const parsed: unknown = JSON.parse(data);
-    if (typeof parsed === 'object' && parsed !== null && 'live' in parsed && typeof parsed.live === 'number') {
-      return parsed.live;
-    }
+    const value = (JSON.parse(data) as Record<string, unknown> | null)?.[name];
+    return typeof value === 'number' ? value : null;
   } catch {
-    // Falls through: a line that is not JSON says nothing.
+    // A line that is not JSON says nothing.
+    return null;
   }
-  return null;
 }

@@ -85,10 +85,11 @@ export class PanelBoard {
     await this.slots[panel.name].load(ask(key));
   }
 
-  async refresh(view: SiteView, today: Day): Promise<void> {
+  /** since: see query. */
+  async refresh(view: SiteView, today: Day, since = 0): Promise<void> {
     await Promise.all(PANELS.map((panel) => {
       const key = this.key(panel, view, today);
-      return key === null ? undefined : this.slots[panel.name].refresh(ask(key));
+      return key === null ? undefined : this.slots[panel.name].refresh(ask(key, since));
     }));
   }
 
@@ -97,7 +98,7 @@ export class PanelBoard {
   }
 }
 
-const ask = (key: string) => async (signal: AbortSignal): Promise<Filled> => {
+const ask = (key: string, since = 0) => async (signal: AbortSignal): Promise<Filled> => {
   const { question, tab, columns, bar } = JSON.parse(key);
-  return { tab, rows: buildRows(await query(question, signal), columns, bar) };
+  return { tab, rows: buildRows(await query(question, signal, since), columns, bar) };
 };

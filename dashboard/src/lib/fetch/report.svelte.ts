@@ -3,7 +3,7 @@ import { untrack } from 'svelte';
 import { todayIn, type Day } from '../data/dates';
 import { site as getSite, type SiteDetail } from './api';
 import { Feed } from './feed.svelte';
-import { place } from './location.svelte';
+import { toLogin } from './login';
 import { presence } from './online.svelte';
 import { Slot } from './slot.svelte';
 
@@ -39,7 +39,7 @@ export class ReportPage {
       return () => [this.detail, ...this.#slots].forEach((slot) => slot.reset());
     });
     $effect(() => {
-      if (known) return this.feed.follow(domain, () => this.refresh(), gapMs);
+      if (known) return this.feed.follow(domain, [() => this.refresh(), gapMs]);
     });
     $effect(() => {
       if (!presence.visible) return;
@@ -56,7 +56,7 @@ export class ReportPage {
     });
     $effect(() => {
       if ([this.detail, ...this.#slots].some((slot) => slot.error?.unauthorized)) {
-        place.go(`/login?next=${encodeURIComponent(place.pathname + place.search)}`, { replace: true });
+        toLogin();
       }
     });
   }

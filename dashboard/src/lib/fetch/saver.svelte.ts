@@ -13,6 +13,8 @@ export class Saver {
   /** The last one went well, a moment ago. */
   saved = $state(false);
   errors = $state.raw<FieldErrors>(NO_ERRORS);
+  /** It was refused because the reader may not do it. */
+  forbidden = $state(false);
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** fields: those that an error can stand beside. */
@@ -32,7 +34,8 @@ export class Saver {
       if (error.unauthorized) toLogin();
       this.errors = splitFieldError(problemText(error.status, error.message) || t('error.internal'), this.fields);
       // A refusal that is about a field, as a wrong password is, stands beside it.
-      if (error.status === 403 && this.errors.general !== '') this.errors = { fields: {}, general: t('settings.forbidden') };
+      this.forbidden = error.status === 403 && this.errors.general !== '';
+      if (this.forbidden) this.errors = { fields: {}, general: t('settings.forbidden') };
       return false;
     } finally {
       this.busy = false;
@@ -41,7 +44,7 @@ export class Saver {
 
   clear(): void {
     clearTimeout(this.#timer);
-    this.saved = false;
+    this.saved = this.forbidden = false;
     this.errors = NO_ERRORS;
   }
 }

@@ -24,7 +24,7 @@ class Shortcuts {
   }
 
   hear(event: KeyboardEvent): void {
-    if (!prefs.current.keys || event.defaultPrevented || event.isComposing || event.repeat) return;
+    if (!prefs.keys || event.defaultPrevented || event.isComposing || event.repeat) return;
     if (event.ctrlKey || event.metaKey || event.altKey || event.key === 'Shift') return;
     const target = event.target instanceof Element ? event.target : null;
     if (document.querySelector('dialog[open]') || target?.closest(event.key.startsWith('Arrow') ? OWN_ARROWS : OWN_KEYS)) return;

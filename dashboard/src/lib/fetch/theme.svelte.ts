@@ -1,12 +1,11 @@
-/** Light, dark or as the system; the choice stays on this device. */
-
-export const THEMES = ['system', 'light', 'dark'] as const;
-export type Theme = (typeof THEMES)[number];
+/** Light, dark or as the system; this device remembers it for the first picture, see prefs.svelte.ts. A shared dashboard looks as its address says. */
+import { THEMES, type Theme } from '../data/prefs';
+import { place } from './location.svelte';
 
 const KEY = 'footfall-theme';
 
 class ThemeChoice {
-  choice = $state<Theme>(stored());
+  choice = $state<Theme>(place.visit?.theme ?? (place.visit?.embed ? 'system' : stored()));
   /** What is shown now. */
   dark = $state(false);
 
@@ -14,6 +13,8 @@ class ThemeChoice {
     const system = window.matchMedia('(prefers-color-scheme: dark)');
     system.addEventListener('change', () => this.#apply(system.matches));
     this.#apply(system.matches);
+    const background = place.visit?.background;
+    if (background && CSS.supports('color', background)) document.documentElement.style.setProperty('--page', background);
   }
 
   set(choice: Theme): void {
