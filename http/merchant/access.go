@@ -46,6 +46,7 @@ GET    /v1/session            401 200 200 200 200 401 401 401 401
 DELETE /v1/session            204 204 204 204 204 204 204 204 204
 GET    /v1/sessions           401 200 200 200 200 403 403 403 403
 DELETE /v1/sessions           401 204 204 204 204 403 403 403 403
+DELETE /v1/sessions/{id}      401 404 404 404 404 403 403 403 403
 PUT    /v1/password           401 204 204 204 204 403 403 403 403
 GET    /v1/second-factor      401 200 200 200 200 403 403 403 403
 POST   /v1/second-factor      401 200 200 200 200 403 403 403 403

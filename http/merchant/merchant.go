@@ -149,6 +149,7 @@ func (h *Handler) Routes() []door.Route {
 		{Method: "DELETE", Path: "/v1/session", Need: door.Public, Handler: h.signOut},
 		{Method: "GET", Path: "/v1/sessions", Need: door.SignedIn, Handler: h.listSessions},
 		{Method: "DELETE", Path: "/v1/sessions", Need: door.SignedIn, Handler: h.signOutEverywhere},
+		{Method: "DELETE", Path: "/v1/sessions/{id}", Need: door.SignedIn, Handler: h.endSession},
 		{Method: "PUT", Path: "/v1/password", Need: door.SignedIn, Handler: h.changePassword},
 		{Method: "GET", Path: "/v1/second-factor", Need: door.SignedIn, Handler: h.secondFactor},
 		{Method: "POST", Path: "/v1/second-factor", Need: door.SignedIn, Handler: h.offerSecondFactor},

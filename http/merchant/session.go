@@ -287,6 +287,27 @@ func (h *Handler) listSessions(ctx *fasthttp.RequestCtx, who accounts.Identity) 
 	return nil
 }
 
+// endSession ends one of the user's sessions, the one that asks too.
+func (h *Handler) endSession(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
+	id, err := idParam(ctx, "session")
+	if err != nil {
+		return err
+	}
+	for n := range h.view().SessionsOf(who.User) {
+		if n.ID != id {
+			continue
+		}
+		if _, err := h.do(&accounts.CloseSession{Hash: accounts.Hash([]byte(n.Hash))}); err != nil {
+			return err
+		}
+		if name, _, ok := cookie(ctx); ok && n.Hash == who.Session {
+			setCookie(ctx, name, "")
+		}
+		return noContent(ctx)
+	}
+	return analytics.Errorf(analytics.NotFound, "session: there is no session %d", id)
+}
+
 func (h *Handler) signOutEverywhere(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
 	if _, err := h.do(&accounts.CloseSessions{User: who.User}); err != nil {
 		return err

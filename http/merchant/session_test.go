@@ -227,6 +227,7 @@ func TestSessionsAreListedAndEndedEverywhere(t *testing.T) {
 	other := n.as(p, Viewer)
 	var list struct {
 		Sessions []struct {
+			ID      uint64 `json:"id"`
 			Agent   string `json:"agent"`
 			Created string `json:"created"`
 			Expires string `json:"expires"`
@@ -239,6 +240,19 @@ func TestSessionsAreListedAndEndedEverywhere(t *testing.T) {
 		list.Sessions[1].Created != "2026-11-18T10:30:00Z" || list.Sessions[1].Expires != "2026-12-02T10:30:00Z" {
 		t.Errorf("got %s", got.body)
 	}
+	foreign := &list.Sessions[0]
+	other.do("DELETE", fmt.Sprintf("/v1/sessions/%d", foreign.ID), "").want(404)
+	laptop.do("GET", "/v1/session", "").want(200)
+	other.do("DELETE", "/v1/sessions/nonsense", "").want(404)
+
+	tablet := n.browser()
+	tablet.signIn(p.user[Owner].Email, goodPassword).want(200)
+	phone.do("GET", "/v1/sessions", "").want(200).read(&list)
+	phone.do("DELETE", fmt.Sprintf("/v1/sessions/%d", list.Sessions[2].ID), "").want(204)
+	tablet.do("GET", "/v1/session", "").want(401)
+	laptop.do("GET", "/v1/session", "").want(200)
+	phone.do("DELETE", fmt.Sprintf("/v1/sessions/%d", list.Sessions[2].ID), "").want(404)
+
 	phone.do("DELETE", "/v1/sessions", "").want(204)
 	laptop.do("GET", "/v1/session", "").want(401)
 	phone.do("GET", "/v1/session", "").want(401)
