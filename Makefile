@@ -83,9 +83,9 @@ check: $(DIST) ## What CI checks before the tests: format, vet, front-end types
 	cd tracker && npm run check
 
 .PHONY: bench
-bench: build ## Measure the beacon beside a bare server, disk and heap per view, then questions; writes bench/out
+bench: build ## Measure all that is claimed: beacons beside a bare server, stages, a cluster, open pages, questions; an hour
 	$(GO) run ./bench/cmd/report --binary bin/footfall --out bench/out/report.md
-	$(MAKE) bench-stages bench-queries
+	$(MAKE) bench-stages bench-cluster bench-dashboards bench-queries
 
 .PHONY: bench-stages
 bench-stages: build ## Measure counting alone, arrays beside beacons, and the import of a log; writes bench/out/stages.md
@@ -136,6 +136,27 @@ simulate: $(DIST) ## Simulate SEEDS (1000) clusters from SEED (1) on, of SIZE no
 bench-cluster: build haproxy ## Measure failover, idle and replicated cost of three nodes
 	$(GO) run ./bench/cmd/cluster --binary bin/footfall --out bench/out/cluster.md
 
+.PHONY: bench-dashboards
+bench-dashboards: build ## Measure a view's way onto an open page, and 1,000 open pages of one busy site
+	$(GO) run ./bench/cmd/dashboards --binary bin/footfall --out bench/out/dashboards.md
+
+dashboard/lighthouse/node_modules/.installed: dashboard/lighthouse/package.json dashboard/lighthouse/package-lock.json
+	cd dashboard/lighthouse && npm ci --ignore-scripts --no-audit --no-fund
+	touch $@
+
+.PHONY: lighthouse
+lighthouse: build tools dashboard/lighthouse/node_modules/.installed ## Audit the sign-in and the site's page as on a phone; fails below 0.95 and 1.0
+	cd dashboard/lighthouse && npm run audit
+
+dashboard/screenshots/node_modules/.installed: dashboard/screenshots/package.json dashboard/screenshots/package-lock.json
+	cd dashboard/screenshots && npm ci --ignore-scripts --no-audit --no-fund
+	touch $@
+
+.PHONY: screenshots
+screenshots: build-dev tools dashboard/screenshots/node_modules/.installed ## Take pictures of every page in light, dark and on a phone into docs/screenshots
+	cd dashboard && npm run screens
+	cd dashboard/screenshots && npm run shrink
+
 .PHONY: fuzz
 fuzz: $(DIST) ## Fuzz every parser for FUZZTIME (30s) each
 	sh internal/ci/fuzz.sh $${FUZZTIME:-30s}
@@ -150,5 +171,5 @@ golden: ## Rewrite the golden scripts of the tests; read the diff
 
 .PHONY: clean
 clean: ## Remove what was built; keeps ./data
-	rm -rf bin dashboard/dist/* tracker/dist/* dashboard/node_modules tracker/node_modules enrich/bots/node_modules enrich/bots/generated/crawlers.json bench/out
+	rm -rf bin dashboard/dist/* tracker/dist/* dashboard/node_modules dashboard/lighthouse/node_modules dashboard/screenshots/node_modules tracker/node_modules enrich/bots/node_modules enrich/bots/generated/crawlers.json bench/out
 	touch dashboard/dist/.keep tracker/dist/.keep enrich/bots/generated/.keep

@@ -15,6 +15,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    // What several pages share comes in one file: on a phone each further one costs a round trip.
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'base', test: /src\/(lib|assets)|node_modules/, minShareCount: 16, priority: 2 }, { name: 'shared', test: /src\/lib/, minShareCount: 7, priority: 1 }] } } },
   },
   server: { proxy: { '/api': target(), '/v1': target(), '/js': target() } },
   test: {

@@ -19,7 +19,7 @@ import (
 // dashboard/src/routes/Site.svelte.
 type pace struct{ figures, rest time.Duration }
 
-var usual = pace{figures: 500 * time.Millisecond, rest: 3 * time.Second}
+var usual = pace{figures: 500 * time.Millisecond, rest: 5 * time.Second}
 
 // page is one open page of a site: what it follows and what it asks.
 type page struct {

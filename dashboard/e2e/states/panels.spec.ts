@@ -212,6 +212,7 @@ for (const width of [1280, 360]) {
     await page.setViewportSize({ width, height: 800 });
     const filters = HOSTILE.slice(0, 4).map(([value]) => `f=${encodeURIComponent(`is,page,${value.replaceAll('\\', '\\\\').replaceAll('|', '\\|')}`)}`).join('&');
     await page.goto(`${SITE}?${filters}`);
+    await page.getByTestId('panel-pages').scrollIntoViewIfNeeded();
     const rows = page.getByTestId('panel-pages').locator('tbody tr');
     await expect(rows).toHaveCount(HOSTILE.length);
     await expect(rows.first().locator('.text')).toHaveText('<script>document.title="taken"</script>');

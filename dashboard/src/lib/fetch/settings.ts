@@ -175,6 +175,10 @@ export async function sessions(signal?: AbortSignal): Promise<OpenSession[]> {
   return (await answer(client.GET('/v1/sessions', limits(signal)))).sessions;
 }
 
+export async function endSession(id: number): Promise<void> {
+  await answer(client.DELETE('/v1/sessions/{id}', { params: { path: { id } }, ...limits() }));
+}
+
 export async function signOutEverywhere(): Promise<void> {
   await answer(client.DELETE('/v1/sessions', limits()));
 }
