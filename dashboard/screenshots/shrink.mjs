@@ -28,7 +28,7 @@ for (const look of ['light', 'dark', 'phone']) {
     await picture
       .extract({ left: 0, top: 0, width, height: Math.min(height, HEIGHT_MAX) })
       .resize({ width: width > 1000 && !whole ? Math.round((width * 2) / 3) : width })
-      .png({ palette: true, colours: whole ? 128 : 48, dither: 0, effort: 10, compressionLevel: 9 })
+      .png({ palette: true, colours: whole ? 256 : 128, dither: whole ? 0.6 : 0, quality: 100, effort: 10, compressionLevel: 9 })
       .toFile(to);
     bytes += (await stat(to)).size;
     count++;
