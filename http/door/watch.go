@@ -3,6 +3,7 @@ package door
 import (
 	"context"
 	"errors"
+	"net"
 	"sync"
 	"syscall"
 	"time"
@@ -31,7 +32,7 @@ const (
 // looked at, TLS among them, and clients that have sent more already end the
 // context with parent only.
 func Watch(ctx *fasthttp.RequestCtx, parent context.Context) (watched context.Context, stop func()) {
-	conn := rawConn(ctx)
+	conn := rawConn(ctx.Conn())
 	within, cancel := context.WithCancelCause(parent)
 	if conn == nil {
 		return within, func() { cancel(nil) }
@@ -45,15 +46,18 @@ func Watch(ctx *fasthttp.RequestCtx, parent context.Context) (watched context.Co
 
 // ClientLeft tells whether the client of ctx has closed its connection, as far as
 // that can be told now.
-func ClientLeft(ctx *fasthttp.RequestCtx) bool {
-	conn := rawConn(ctx)
+func ClientLeft(ctx *fasthttp.RequestCtx) bool { return PeerLeft(ctx.Conn()) }
+
+// PeerLeft is ClientLeft for a connection of which nobody reads meanwhile.
+func PeerLeft(c net.Conn) bool {
+	conn := rawConn(c)
 	return conn != nil && closedByPeer(conn)
 }
 
-// rawConn gives the socket of a request; nil if there is none or bytes on it are
-// not those of the client.
-func rawConn(ctx *fasthttp.RequestCtx) syscall.RawConn {
-	conn, ok := ctx.Conn().(syscall.Conn)
+// rawConn gives the socket of a connection; nil if there is none or bytes on it
+// are not those of the client.
+func rawConn(c net.Conn) syscall.RawConn {
+	conn, ok := c.(syscall.Conn)
 	if !ok {
 		return nil
 	}

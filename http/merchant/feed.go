@@ -32,8 +32,9 @@ func (h *Handler) feed(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
 	}
 	caller := h.callerKey(ctx, who)
 	f := &feed{stream: stream{h: h, site: site, who: who, conn: ctx.Conn()}, last: map[string]string{}}
+	var p *place
 	if !ctx.IsHead() {
-		if err := h.streams.open(caller); err != nil {
+		if p, err = h.streams.open(caller, ctx.Conn()); err != nil {
 			return err
 		}
 	}
@@ -44,7 +45,7 @@ func (h *Handler) feed(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
 	f.events = h.opts.Watch.Subscribe(site.ID)
 	f.others = h.others.join(site.ID)
 	ctx.SetBodyStreamWriter(func(w *bufio.Writer) {
-		defer h.streams.close(caller)
+		defer h.streams.close(p)
 		defer f.events.Close()
 		defer h.others.leave(site.ID)
 		f.run(w)

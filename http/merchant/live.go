@@ -13,6 +13,7 @@ import (
 
 	"footfall/analytics"
 	"footfall/analytics/accounts"
+	"footfall/http/door"
 )
 
 // stuckAfter ends a stream whose reader takes nothing for this long. It is
@@ -30,11 +31,12 @@ func (h *Handler) live(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
 	caller := h.callerKey(ctx, who)
 	s := &stream{h: h, site: site, who: who, conn: ctx.Conn()}
 	var cancel func()
+	var p *place
 	if !ctx.IsHead() {
 		if s.changed, s.index, cancel, err = h.opts.Live.Subscribe(site.ID); err != nil {
 			return err
 		}
-		if err := h.streams.open(caller); err != nil {
+		if p, err = h.streams.open(caller, ctx.Conn()); err != nil {
 			cancel()
 			return err
 		}
@@ -45,7 +47,7 @@ func (h *Handler) live(ctx *fasthttp.RequestCtx, who accounts.Identity) error {
 	}
 	s.pulse = h.pulses.join(site.ID)
 	ctx.SetBodyStreamWriter(func(w *bufio.Writer) {
-		defer h.streams.close(caller)
+		defer h.streams.close(p)
 		defer cancel()
 		defer h.pulses.leave(site.ID)
 		s.run(w)
@@ -202,33 +204,61 @@ type streams struct {
 
 	mu   sync.Mutex
 	all  int
-	each map[string]int
+	each map[string]map[*place]struct{}
+}
+
+// place is that of one stream.
+type place struct {
+	caller string
+	conn   net.Conn
 }
 
 func newStreams(most, perCaller int) *streams {
-	return &streams{most: most, perCaller: perCaller, each: map[string]int{}}
+	return &streams{most: most, perCaller: perCaller, each: map[string]map[*place]struct{}{}}
 }
 
-func (s *streams) open(caller string) error {
+// open takes a place for a stream. A stream notices only when it next writes that
+// its reader went to another page, so places of a caller who has too many are
+// looked through for such.
+func (s *streams) open(caller string, conn net.Conn) (*place, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(s.each[caller]) >= s.perCaller {
+		for p := range s.each[caller] {
+			if door.PeerLeft(p.conn) {
+				s.closeLocked(p)
+			}
+		}
+	}
 	switch {
 	case s.all >= s.most:
-		return analytics.Errorf(analytics.Overloaded, "live: too many streams are open on this node")
-	case s.each[caller] >= s.perCaller:
-		return analytics.Errorf(analytics.TooMany, "live: you have %d streams open already", s.perCaller)
+		return nil, analytics.Errorf(analytics.Overloaded, "live: too many streams are open on this node")
+	case len(s.each[caller]) >= s.perCaller:
+		return nil, analytics.Errorf(analytics.TooMany, "live: you have %d streams open already", s.perCaller)
 	}
+	p := &place{caller, conn}
+	if s.each[caller] == nil {
+		s.each[caller] = map[*place]struct{}{}
+	}
+	s.each[caller][p] = struct{}{}
 	s.all++
-	s.each[caller]++
-	return nil
+	return p, nil
 }
 
-func (s *streams) close(caller string) {
+func (s *streams) close(p *place) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.closeLocked(p)
+}
+
+func (s *streams) closeLocked(p *place) {
+	all := s.each[p.caller]
+	if _, ok := all[p]; !ok {
+		return
+	}
 	s.all--
-	if s.each[caller]--; s.each[caller] == 0 {
-		delete(s.each, caller)
+	if delete(all, p); len(all) == 0 {
+		delete(s.each, p.caller)
 	}
 }
 

@@ -126,6 +126,30 @@ func TestStreamsAreBoundedPerCallerAndFreedWhenTheReaderGoes(t *testing.T) {
 	line(t, viewer.events(t.Context(), livePath), "data: ")
 }
 
+// TestWhoTurnsPagesFastIsNotRefused: the streams of the pages before have not
+// written since their reader went.
+func TestWhoTurnsPagesFastIsNotRefused(t *testing.T) {
+	n := newNode(t, func(o *Options) { o.PingInterval = time.Hour; o.StreamsPerCaller = 2; o.StreamsMax = 3 })
+	p := n.people()
+	viewer := n.as(p, Viewer)
+	staying := viewer.events(t.Context(), livePath)
+	line(t, staying, "data: ")
+	for range 10 {
+		ctx, leave := context.WithCancel(t.Context())
+		var lines <-chan string
+		until(t, "there is a place", func() bool { // the end of the connection before may be on its way
+			lines, _ = viewer.tryEvents(ctx, livePath)
+			return lines != nil
+		})
+		line(t, lines, "data: ")
+		if viewer.do("GET", livePath, "").want(429, "live: "); t.Failed() {
+			leave()
+			return
+		}
+		leave()
+	}
+}
+
 func TestViewersOfASiteShareOneCount(t *testing.T) {
 	n := newNode(t, nil)
 	p := n.people()

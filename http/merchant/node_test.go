@@ -500,12 +500,23 @@ func (b *browser) signIn(email, password string) answer {
 // events opens a live stream and gives its lines; the channel closes with it.
 func (b *browser) events(ctx context.Context, path string) <-chan string {
 	b.n.t.Helper()
+	lines, status := b.tryEvents(ctx, path)
+	if lines == nil {
+		b.n.t.Fatalf("got %d", status)
+	}
+	return lines
+}
+
+// tryEvents gives the status too, and no lines if there is no stream.
+func (b *browser) tryEvents(ctx context.Context, path string) (<-chan string, int) {
+	b.n.t.Helper()
 	resp, err := http.DefaultTransport.RoundTrip(b.request("GET", path, "").WithContext(ctx))
 	if err != nil {
 		b.n.t.Fatal(err)
 	}
 	if resp.StatusCode != 200 || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
-		b.n.t.Fatalf("got %d %v", resp.StatusCode, resp.Header)
+		resp.Body.Close()
+		return nil, resp.StatusCode
 	}
 	out := make(chan string, 1000)
 	var wg sync.WaitGroup
@@ -519,7 +530,7 @@ func (b *browser) events(ctx context.Context, path string) <-chan string {
 		}
 	})
 	b.n.t.Cleanup(func() { b.n.handler.CloseStreams(); wg.Wait() })
-	return out
+	return out, resp.StatusCode
 }
 
 // until waits for something that another goroutine is about to bring about.

@@ -278,9 +278,11 @@ test('keys go to pages, choose figures, open the help, and rest where they must'
   await page.keyboard.press('g');
   await page.keyboard.press('m');
   await expect(page).toHaveURL(/\/months$/);
+  await expect(page.getByRole('heading', { name: 'Monthly visit status' })).toBeVisible();
   await page.keyboard.press('g');
   await page.keyboard.press('s');
   await expect(page).toHaveURL(/\/$/);
+  await expect(page.getByRole('heading', { name: 'Sites', level: 1 })).toBeVisible();
   await page.keyboard.press('?');
   const help = page.getByRole('dialog', { name: 'Keyboard shortcuts' });
   await expect(help).toBeVisible();

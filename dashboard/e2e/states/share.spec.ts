@@ -136,6 +136,7 @@ test('in a frame of another page it has no bars, and the theme and background th
   await withFrame(`${address}${LINK}&embed=true&theme=dark&background=%23010203`, async (other) => {
     await page.goto(other);
     const frame = page.frameLocator('iframe');
+    await frame.getByTestId('panel-devices').scrollIntoViewIfNeeded(); // what is further down in a frame is drawn when it is looked at
     await ready(frame);
     await expect(frame.locator('header .home')).toHaveCount(0);
     await expect(frame.locator('nav')).toHaveCount(0);

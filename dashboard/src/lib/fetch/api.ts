@@ -6,6 +6,7 @@
 import createClient from 'openapi-fetch';
 import type { components, paths } from '../api/schema';
 import type { Question, QueryResult } from '../data/question';
+import { early } from '../../early';
 import { freshness } from './freshness.svelte';
 
 type Schemas = components['schemas'];
@@ -41,7 +42,7 @@ export class ApiError extends Error {
   }
 }
 
-export const client = createClient<paths>({ baseUrl: location.origin, fetch: async (request) => freshness.heed(await fetch(request)) });
+export const client = createClient<paths>({ baseUrl: location.origin, fetch: async (request) => freshness.heed((await early(request)) ?? (await fetch(request))) });
 
 export async function whoAmI(): Promise<User> {
   return (await answer(client.GET('/v1/session', limits()))).user;
