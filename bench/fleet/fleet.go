@@ -21,9 +21,19 @@ import (
 
 // Fleet is nodes that run.
 type Fleet struct {
-	Nodes []*node.Process
-	dir   string
-	http  *http.Client
+	Nodes  []*Node
+	Dir    string // of all that is theirs
+	binary string
+	http   *http.Client
+}
+
+// Node is one of them, through all its lives.
+type Node struct {
+	*node.Process
+	Name   string
+	Number uint16 // in the cluster, as Placed found it; 0 alone
+	addr   string
+	args   []string
 }
 
 const (
@@ -40,11 +50,11 @@ func Start(ctx context.Context, binary string, n int, flags ...string) (*Fleet, 
 	if err != nil {
 		return nil, fmt.Errorf("start nodes: %w", err)
 	}
-	f := &Fleet{dir: dir, http: &http.Client{Timeout: 10 * time.Second}}
+	f := &Fleet{Dir: dir, binary: binary, http: &http.Client{Timeout: 10 * time.Second}}
 	if n == 1 {
-		err = f.alone(binary, flags)
+		err = f.alone(flags)
 	} else {
-		err = f.cluster(ctx, binary, n, flags)
+		err = f.cluster(ctx, n, flags)
 	}
 	if err != nil {
 		f.Stop()
@@ -59,37 +69,51 @@ func (f *Fleet) Stop() {
 		p.Stop()
 	}
 	f.http.CloseIdleConnections()
-	_ = os.RemoveAll(f.dir) // of temporary files
+	_ = os.RemoveAll(f.Dir) // of temporary files
 }
 
-func (f *Fleet) alone(binary string, flags []string) error {
+func (f *Fleet) alone(flags []string) error {
 	addr, err := node.FreeAddr()
 	if err != nil {
 		return err
 	}
-	return f.begin(binary, "node", addr, flags)
+	return f.add("node", addr, flags)
 }
 
-// begin runs a node and waits until it is ready.
-func (f *Fleet) begin(binary, name, addr string, more []string) error {
-	dir := filepath.Join(f.dir, name)
-	args := append([]string{"serve", "--data", dir, "--listen", addr, "--log-level", "error", "--rate-limit-address", "0", "--api-keys-per-hour", "0"}, more...)
-	cmd := exec.Command(binary, args...)
+// add runs a further node.
+func (f *Fleet) add(name, addr string, more []string) error {
+	n := &Node{Name: name, addr: addr, args: append([]string{"serve", "--data", filepath.Join(f.Dir, name), "--listen", addr,
+		"--log-level", "error", "--rate-limit-address", "0", "--api-keys-per-hour", "0"}, more...)}
+	if err := f.Begin(n); err != nil {
+		return err
+	}
+	f.Nodes = append(f.Nodes, n)
+	return nil
+}
+
+// Begin runs a node, again if its process was killed, and waits until it is
+// ready.
+func (f *Fleet) Begin(n *Node) error {
+	cmd := exec.Command(f.binary, n.args...)
 	ownGroup(cmd)
-	p, err := node.Run(cmd, addr, "/readyz")
+	p, err := node.Run(cmd, n.addr, "/readyz")
 	if err != nil {
 		return err
 	}
-	p.Dir = dir
-	f.Nodes = append(f.Nodes, p)
-	token, err := os.ReadFile(filepath.Join(dir, "token"))
+	p.Dir = filepath.Join(f.Dir, n.Name)
+	token, err := os.ReadFile(filepath.Join(p.Dir, "token"))
+	if err != nil {
+		p.Kill()
+		return err
+	}
 	p.Token = strings.TrimSpace(string(token))
-	return err
+	n.Process = p
+	return nil
 }
 
-func (f *Fleet) cluster(ctx context.Context, binary string, n int, flags []string) error {
-	ca := filepath.Join(f.dir, "ca")
-	if err := command(ctx, binary, "cluster", "init-ca", "--dir", ca); err != nil {
+func (f *Fleet) cluster(ctx context.Context, n int, flags []string) error {
+	ca := filepath.Join(f.Dir, "ca")
+	if err := command(ctx, f.binary, "cluster", "init-ca", "--dir", ca); err != nil {
 		return err
 	}
 	var names, addrs, peers []string
@@ -97,7 +121,7 @@ func (f *Fleet) cluster(ctx context.Context, binary string, n int, flags []strin
 		name := fmt.Sprintf("n%d", i+1)
 		addr, err1 := node.FreeAddr()
 		peer, err2 := node.FreeAddr()
-		err3 := command(ctx, binary, "cluster", "issue", "--dir", ca, "--name", name, "--host", "127.0.0.1")
+		err3 := command(ctx, f.binary, "cluster", "issue", "--dir", ca, "--name", name, "--host", "127.0.0.1")
 		if err := errors.Join(err1, err2, err3); err != nil {
 			return err
 		}
@@ -106,17 +130,18 @@ func (f *Fleet) cluster(ctx context.Context, binary string, n int, flags []strin
 	for i, name := range names {
 		args := append([]string{"--name", name, "--found", "--cluster-listen", peers[i], "--discovery", "static", "--peers", strings.Join(peers, ","),
 			"--cluster-ca", filepath.Join(ca, "ca.pem"), "--cluster-cert", filepath.Join(ca, name+".pem"), "--cluster-key", filepath.Join(ca, name+".key")}, flags...)
-		if err := f.begin(binary, name, addrs[i], args); err != nil {
+		if err := f.add(name, addrs[i], args); err != nil {
 			return err
 		}
 	}
-	return f.placed(ctx)
+	return f.Placed(ctx)
 }
 
-// picture is what is looked at of the cluster's state.
-type picture struct {
+// Picture is what is looked at of the cluster's state.
+type Picture struct {
 	Nodes []struct {
 		Number  uint16
+		Name    string
 		Leaders int
 	}
 	Shards []struct {
@@ -130,16 +155,18 @@ type picture struct {
 	}
 }
 
-// placed waits until all shards have their replicas and the leaders are spread.
-func (f *Fleet) placed(ctx context.Context) error {
+// Placed waits until all shards have their replicas, level, and the leaders are
+// spread.
+func (f *Fleet) Placed(ctx context.Context) error {
 	limit, cancel := context.WithTimeout(ctx, placedMax)
 	defer cancel()
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	why := "no node tells"
 	for {
-		if p, err := f.picture(limit); err == nil {
+		if p, err := f.Picture(limit, f.Nodes[0]); err == nil {
 			if why = p.lacks(len(f.Nodes)); why == "" {
+				f.number(p)
 				return nil
 			}
 		}
@@ -151,12 +178,23 @@ func (f *Fleet) placed(ctx context.Context) error {
 	}
 }
 
-func (f *Fleet) picture(ctx context.Context) (*picture, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+f.Nodes[0].Addr+"/v1/cluster", nil)
+func (f *Fleet) number(p *Picture) {
+	for _, x := range p.Nodes {
+		for _, n := range f.Nodes {
+			if n.Name == x.Name {
+				n.Number = x.Number
+			}
+		}
+	}
+}
+
+// Picture asks a node for the state of the cluster.
+func (f *Fleet) Picture(ctx context.Context, n *Node) (*Picture, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.Addr+"/v1/cluster", nil)
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Authorization", "Bearer "+f.Nodes[0].Token)
+	req.Header.Set("Authorization", "Bearer "+n.Token)
 	res, err := f.http.Do(req)
 	if err != nil {
 		return nil, err
@@ -165,12 +203,12 @@ func (f *Fleet) picture(ctx context.Context) (*picture, error) {
 	if res.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("state of the cluster: %s", res.Status)
 	}
-	p := &picture{}
+	p := &Picture{}
 	return p, json.NewDecoder(res.Body).Decode(p)
 }
 
 // lacks says what is not in its place yet, "" for nothing.
-func (p *picture) lacks(size int) string {
+func (p *Picture) lacks(size int) string {
 	for _, n := range p.Nodes {
 		if n.Leaders < shards/size*3/4 {
 			return fmt.Sprintf("node %d leads %d shards", n.Number, n.Leaders)

@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"footfall/bench/fleet"
 	"footfall/bench/node"
 	"footfall/bench/traffic"
 )
@@ -26,12 +27,12 @@ const sitesMax = 1200
 
 // failover measures how long writes to the shards of a node stop that dies.
 func (r *report) failover() error {
-	f, err := r.startFleet()
+	f, err := r.start()
 	if err != nil {
 		return err
 	}
 	defer f.stop()
-	if err := f.nodes[0].AddSites(sitesMax, traffic.Domain); err != nil {
+	if err := f.Nodes[0].AddSites(sitesMax, traffic.Domain); err != nil {
 		return err
 	}
 	for i := range sitesMax {
@@ -56,14 +57,14 @@ func (r *report) failover() error {
 	for _, fault := range []struct {
 		name, goal string
 		times      int
-		strike     func(*member) error
-		heal       func(*member) error
+		strike     func(*fleet.Node) error
+		heal       func(*fleet.Node) error
 	}{
 		{"SIGKILL", "median < 100, p99 < 1,000", r.kills,
-			func(m *member) error { m.Kill(); return nil }, f.begin},
+			func(m *fleet.Node) error { m.Kill(); return nil }, f.Begin},
 		{"vanished (SIGSTOP: no connection ends)", "p99 < 1,500", r.hangs,
-			func(m *member) error { return send(m, syscall.SIGSTOP) },
-			func(m *member) error { return send(m, syscall.SIGCONT) }},
+			func(m *fleet.Node) error { return send(m, syscall.SIGSTOP) },
+			func(m *fleet.Node) error { return send(m, syscall.SIGCONT) }},
 	} {
 		if fault.times == 0 {
 			continue
@@ -71,15 +72,15 @@ func (r *report) failover() error {
 		var all []time.Duration
 		var load background
 		for i := range fault.times {
-			if err := f.placed(); err != nil {
+			if err := f.Placed(r.ctx); err != nil {
 				return err
 			}
-			times, err := f.round(f.nodes[i%size], lb, sites, fault.strike, &load)
+			times, err := f.round(f.Nodes[i%size], lb, sites, fault.strike, &load)
 			if err != nil {
 				return err
 			}
 			all = append(all, times...)
-			if err := fault.heal(f.nodes[i%size]); err != nil {
+			if err := fault.heal(f.Nodes[i%size]); err != nil {
 				return err
 			}
 		}
@@ -94,7 +95,7 @@ func (r *report) failover() error {
 	return nil
 }
 
-func send(m *member, s syscall.Signal) error { return syscall.Kill(m.PID(), s) }
+func send(m *fleet.Node, s syscall.Signal) error { return syscall.Kill(m.PID(), s) }
 
 func quantile(sorted []time.Duration, percent int) time.Duration {
 	if len(sorted) == 0 {
@@ -120,15 +121,15 @@ func (b *background) fail(failed *atomic.Int64, what string) {
 
 // round strikes one node and gives, for each shard that it led, how long it took
 // until a view was on a majority again.
-func (f *fleet) round(victim *member, lb *balancer, sites map[uint16]string, strike func(*member) error, load *background) ([]time.Duration, error) {
-	var rest []*member
-	for _, m := range f.nodes {
+func (f *trio) round(victim *fleet.Node, lb *balancer, sites map[uint16]string, strike func(*fleet.Node) error, load *background) ([]time.Duration, error) {
+	var rest []*fleet.Node
+	for _, m := range f.Nodes {
 		if m != victim {
 			rest = append(rest, m)
 		}
 	}
-	p, err := f.picture(rest[0])
-	for end := time.Now().Add(time.Minute); err != nil && time.Now().Before(end); p, err = f.picture(rest[0]) {
+	p, err := f.Picture(f.r.ctx, rest[0])
+	for end := time.Now().Add(time.Minute); err != nil && time.Now().Before(end); p, err = f.Picture(f.r.ctx, rest[0]) {
 		if err := f.r.sleep(lookEvery); err != nil { // the control group may have no leader for a moment
 			return nil, err
 		}
@@ -138,7 +139,7 @@ func (f *fleet) round(victim *member, lb *balancer, sites map[uint16]string, str
 	}
 	var hit []string
 	for _, s := range p.Shards {
-		if site := sites[s.ID]; s.Leader == victim.number && site != "" {
+		if site := sites[s.ID]; s.Leader == victim.Number && site != "" {
 			hit = append(hit, site)
 		}
 	}
@@ -172,9 +173,9 @@ func (f *fleet) round(victim *member, lb *balancer, sites map[uint16]string, str
 const resumeMax = time.Minute
 
 // resume sends views of a site until one is on a majority.
-func (f *fleet) resume(m *member, site string, start time.Time) (time.Duration, error) {
+func (f *trio) resume(m *fleet.Node, site string, start time.Time) (time.Duration, error) {
 	for time.Since(start) < resumeMax {
-		status, header, err := f.view(f.r.ctx, "http://"+m.addr, site)
+		status, header, err := f.view(f.r.ctx, "http://"+m.Addr, site)
 		if err != nil {
 			return 0, err
 		}
@@ -187,7 +188,7 @@ func (f *fleet) resume(m *member, site string, start time.Time) (time.Duration, 
 }
 
 // view reports a page view.
-func (f *fleet) view(ctx context.Context, base, site string) (int, http.Header, error) {
+func (f *trio) view(ctx context.Context, base, site string) (int, http.Header, error) {
 	body := fmt.Sprintf(`{"n":"pageview","d":%q,"u":"https://%s/"}`, site, site)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/api/event", strings.NewReader(body))
 	if err != nil {
@@ -197,7 +198,7 @@ func (f *fleet) view(ctx context.Context, base, site string) (int, http.Header, 
 	return f.do(req)
 }
 
-func (f *fleet) do(req *http.Request) (int, http.Header, error) {
+func (f *trio) do(req *http.Request) (int, http.Header, error) {
 	res, err := f.http.Do(req)
 	if err != nil {
 		return 0, nil, err
@@ -208,7 +209,7 @@ func (f *fleet) do(req *http.Request) (int, http.Header, error) {
 }
 
 // visit goes through the balancer until ctx ends.
-func (f *fleet) visit(ctx context.Context, lb *balancer, sites map[uint16]string, load *background, n int) {
+func (f *trio) visit(ctx context.Context, lb *balancer, sites map[uint16]string, load *background, n int) {
 	for ctx.Err() == nil {
 		for shard, site := range sites {
 			if int(shard)%4 != n || ctx.Err() != nil {
@@ -225,7 +226,7 @@ func (f *fleet) visit(ctx context.Context, lb *balancer, sites map[uint16]string
 }
 
 // read asks one node about all sites until ctx ends.
-func (f *fleet) read(ctx context.Context, m *member, sites map[uint16]string, load *background, n int) {
+func (f *trio) read(ctx context.Context, m *fleet.Node, sites map[uint16]string, load *background, n int) {
 	for ctx.Err() == nil {
 		for shard, site := range sites {
 			if int(shard)%2 != n || ctx.Err() != nil {
@@ -241,9 +242,9 @@ func (f *fleet) read(ctx context.Context, m *member, sites map[uint16]string, lo
 	}
 }
 
-func (f *fleet) ask(m *member, site string) (int, error) {
+func (f *trio) ask(m *fleet.Node, site string) (int, error) {
 	body := fmt.Sprintf(`{"site_id":%q,"metrics":["pageviews"],"date_range":"all"}`, site)
-	req, err := http.NewRequestWithContext(f.r.ctx, http.MethodPost, "http://"+m.addr+"/api/v2/query", bytes.NewReader([]byte(body)))
+	req, err := http.NewRequestWithContext(f.r.ctx, http.MethodPost, "http://"+m.Addr+"/api/v2/query", bytes.NewReader([]byte(body)))
 	if err != nil {
 		return 0, err
 	}
@@ -253,15 +254,15 @@ func (f *fleet) ask(m *member, site string) (int, error) {
 }
 
 // knows waits until every node answers about a site.
-func (f *fleet) knows(site string) error {
-	for _, m := range f.nodes {
+func (f *trio) knows(site string) error {
+	for _, m := range f.Nodes {
 		for end := time.Now().Add(time.Minute); ; {
 			status, err := f.ask(m, site)
 			if err == nil && status == http.StatusOK {
 				break
 			}
 			if time.Now().After(end) {
-				return fmt.Errorf("%s does not know %s: %d %w", m.name, site, status, err)
+				return fmt.Errorf("%s does not know %s: %d %w", m.Name, site, status, err)
 			}
 			if err := f.r.sleep(lookEvery); err != nil {
 				return err
@@ -272,12 +273,12 @@ func (f *fleet) knows(site string) error {
 }
 
 // sitesByShard finds one site for each shard, which the token of a view names.
-func (f *fleet) sitesByShard() (map[uint16]string, error) {
+func (f *trio) sitesByShard() (map[uint16]string, error) {
 	var mu sync.Mutex
 	sites := map[uint16]string{}
 	err := node.Each(sitesMax, func(_ *http.Client, i int) error {
 		for range 100 {
-			status, header, err := f.view(f.r.ctx, "http://"+f.nodes[0].addr, traffic.Domain(i))
+			status, header, err := f.view(f.r.ctx, "http://"+f.Nodes[0].Addr, traffic.Domain(i))
 			if err != nil || status != http.StatusAccepted {
 				return fmt.Errorf("a view of %s: %d %w", traffic.Domain(i), status, err)
 			}
@@ -311,7 +312,7 @@ func (b *balancer) stop() {
 }
 
 // balance starts HAProxy in front of the nodes and waits until it serves.
-func (f *fleet) balance() (*balancer, error) {
+func (f *trio) balance() (*balancer, error) {
 	path := f.r.haproxy
 	for _, name := range []string{"haproxy", "/usr/sbin/haproxy"} {
 		if found, err := exec.LookPath(name); path == "" && err == nil {
@@ -330,11 +331,11 @@ func (f *fleet) balance() (*balancer, error) {
 		return nil, err
 	}
 	cmd := exec.Command(path, "-db", "-f", f.r.settings)
-	cmd.Env = append(os.Environ(), "FOOTFALL_BIND="+bind, "FOOTFALL_BIND_STATS="+stats, "FOOTFALL_SOCKET="+filepath.Join(f.dir, "haproxy"))
-	for i, m := range f.nodes {
-		cmd.Env = append(cmd.Env, fmt.Sprintf("FOOTFALL_NODE_%d=%s", i+1, m.addr))
+	cmd.Env = append(os.Environ(), "FOOTFALL_BIND="+bind, "FOOTFALL_BIND_STATS="+stats, "FOOTFALL_SOCKET="+filepath.Join(f.Dir, "haproxy"))
+	for i, m := range f.Nodes {
+		cmd.Env = append(cmd.Env, fmt.Sprintf("FOOTFALL_NODE_%d=%s", i+1, m.Addr))
 	}
-	p, err := os.Create(filepath.Join(f.dir, "haproxy.log"))
+	p, err := os.Create(filepath.Join(f.Dir, "haproxy.log"))
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,7 @@ import (
 
 // idle measures what nodes cost that do nothing but keep 256 shards together.
 func (r *report) idle() error {
-	f, err := r.startFleet()
+	f, err := r.start()
 	if err != nil {
 		return err
 	}
@@ -34,12 +34,12 @@ func (r *report) idle() error {
 		return err
 	}
 	r.printf("## Idle: three nodes, 256 shards with three replicas each\n\n| node | CPU, %% of a core | resident MB | goal |\n|---|---|---|---|\n")
-	for i, m := range f.nodes {
+	for i, m := range f.Nodes {
 		resident, err := driver.Resident(m.PID())
 		if err != nil {
 			return err
 		}
-		r.printf("| %s | %.2f | %d | < 5 %% |\n", m.name, 100*float64(after[i]-before[i])/float64(span), resident>>20)
+		r.printf("| %s | %.2f | %d | < 5 %% |\n", m.Name, 100*float64(after[i]-before[i])/float64(span), resident>>20)
 	}
 	r.printf("\nLoad of the machine after: %s\n\n", machineLoad())
 	return nil
@@ -47,7 +47,7 @@ func (r *report) idle() error {
 
 // load measures views on three replicas beside views on one node, in turns.
 func (r *report) load() error {
-	f, err := r.startFleet()
+	f, err := r.start()
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (r *report) load() error {
 	}
 	defer alone.Stop()
 	mix := traffic.Usual()
-	for _, p := range []*node.Process{alone, f.nodes[0].Process} {
+	for _, p := range []*node.Process{alone, f.Nodes[0].Process} {
 		if err := p.AddSites(mix.Sites, traffic.Domain); err != nil {
 			return err
 		}
@@ -92,7 +92,7 @@ func (r *report) load() error {
 }
 
 // drive sends the same load to all nodes alike.
-func (f *fleet) drive(mix traffic.Mix, conns int) (driver.Result, error) {
+func (f *trio) drive(mix traffic.Mix, conns int) (driver.Result, error) {
 	var results [size]driver.Result
 	var errs [size]error
 	_, before, err := f.cpu()
@@ -100,11 +100,11 @@ func (f *fleet) drive(mix traffic.Mix, conns int) (driver.Result, error) {
 		return driver.Result{}, err
 	}
 	var wg sync.WaitGroup
-	for i, m := range f.nodes {
+	for i, m := range f.Nodes {
 		mine := mix
 		mine.Seed += uint64(i+1) * 100_000 // its events have ids of their own
 		wg.Go(func() {
-			results[i], errs[i] = driver.Run(f.r.ctx, driver.Load{Addr: m.addr, Mix: mine, Connections: conns / size, Duration: f.r.length})
+			results[i], errs[i] = driver.Run(f.r.ctx, driver.Load{Addr: m.Addr, Mix: mine, Connections: conns / size, Duration: f.r.length})
 		})
 	}
 	wg.Wait()

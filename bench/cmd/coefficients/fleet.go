@@ -1,19 +1,13 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
-	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"footfall/bench/capacity"
 	"footfall/bench/driver"
+	"footfall/bench/fleet"
 	"footfall/bench/node"
 	"footfall/bench/traffic"
 )
@@ -21,142 +15,7 @@ import (
 const (
 	fleetNodes = 3
 	fleetSites = 1000 // enough for each node to lead a third of what comes in
-	placedMax  = 3 * time.Minute
 )
-
-// fleet is nodes of one cluster on this machine.
-type fleet struct {
-	dir   string
-	nodes []*node.Process
-}
-
-func (f *fleet) stop() {
-	for _, n := range f.nodes {
-		n.Kill()
-	}
-	_ = os.RemoveAll(f.dir) // of temporary files
-}
-
-// startFleet runs a cluster with certificates and waits until it is placed.
-func (m *measurement) startFleet() (*fleet, error) {
-	dir, err := os.MkdirTemp("", "footfall-bench-")
-	if err != nil {
-		return nil, err
-	}
-	f := &fleet{dir: dir}
-	if err := m.join(f); err != nil {
-		f.stop()
-		return nil, err
-	}
-	return f, nil
-}
-
-func (m *measurement) join(f *fleet) error {
-	ca := filepath.Join(f.dir, "ca")
-	if err := m.command("cluster", "init-ca", "--dir", ca); err != nil {
-		return err
-	}
-	var names, https, peers []string
-	for i := range fleetNodes {
-		name := fmt.Sprintf("n%d", i+1)
-		listen, err1 := node.FreeAddr()
-		peer, err2 := node.FreeAddr()
-		if err := errors.Join(err1, err2, m.command("cluster", "issue", "--dir", ca, "--name", name, "--host", "127.0.0.1")); err != nil {
-			return err
-		}
-		names, https, peers = append(names, name), append(https, listen), append(peers, peer)
-	}
-	for i, name := range names {
-		p, err := node.Run(exec.Command(m.binary, "serve", "--name", name, "--data", filepath.Join(f.dir, name), "--listen", https[i], "--log-level", "error",
-			"--rate-limit-address", "0", "--api-keys-per-hour", "0", "--found", "--cluster-listen", peers[i], "--discovery", "static", "--peers", strings.Join(peers, ","),
-			"--cluster-ca", filepath.Join(ca, "ca.pem"), "--cluster-cert", filepath.Join(ca, name+".pem"), "--cluster-key", filepath.Join(ca, name+".key")), https[i], "/readyz")
-		if err != nil {
-			return err
-		}
-		p.Dir = filepath.Join(f.dir, name)
-		f.nodes = append(f.nodes, p)
-		token, err := os.ReadFile(filepath.Join(p.Dir, "token"))
-		if err != nil {
-			return err
-		}
-		p.Token = strings.TrimSpace(string(token))
-	}
-	return m.placed(f.nodes[0])
-}
-
-func (m *measurement) command(args ...string) error {
-	if b, err := exec.CommandContext(m.ctx, m.binary, args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w: %s", strings.Join(args, " "), err, b)
-	}
-	return nil
-}
-
-// placed waits until every shard has all of its replicas and the leaders are
-// spread.
-func (m *measurement) placed(n *node.Process) error {
-	why := ""
-	for end := time.Now().Add(placedMax); time.Now().Before(end); {
-		var err error
-		if why, err = lacks(n); err != nil {
-			return err
-		}
-		if why == "" {
-			return nil
-		}
-		if err := m.sleep(50 * time.Millisecond); err != nil {
-			return err
-		}
-	}
-	return fmt.Errorf("the cluster is not in its places after %v: %s", placedMax, why)
-}
-
-func lacks(n *node.Process) (why string, err error) {
-	req, err := http.NewRequest(http.MethodGet, "http://"+n.Addr+"/v1/cluster", nil)
-	if err != nil {
-		return "", err
-	}
-	req.Header.Set("Authorization", "Bearer "+n.Token)
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer res.Body.Close()
-	var p struct {
-		Nodes  []struct{ Number, Leaders int }
-		Shards []struct {
-			ID, Leader int
-			Op         *json.RawMessage
-			Members    []struct{ Role string }
-		}
-	}
-	if res.StatusCode != http.StatusOK {
-		return res.Status, nil
-	}
-	if err := json.NewDecoder(res.Body).Decode(&p); err != nil {
-		return "", fmt.Errorf("state of the cluster: %w", err)
-	}
-	const shards = 256
-	if len(p.Nodes) != fleetNodes || len(p.Shards) < shards {
-		return fmt.Sprintf("%d nodes, %d shards", len(p.Nodes), len(p.Shards)), nil
-	}
-	for _, x := range p.Nodes {
-		if x.Leaders < shards/fleetNodes*3/4 {
-			return fmt.Sprintf("node %d leads %d shards", x.Number, x.Leaders), nil
-		}
-	}
-	for _, s := range p.Shards {
-		voters := 0
-		for _, r := range s.Members {
-			if r.Role == "voter" {
-				voters++
-			}
-		}
-		if s.ID < shards && (s.Leader == 0 || s.Op != nil || voters != fleetNodes) {
-			return fmt.Sprintf("shard %d has %d replicas and leader %d", s.ID, voters, s.Leader), nil
-		}
-	}
-	return "", nil
-}
 
 // fleetRates are what one node of the cluster takes, the others nothing.
 var fleetRates = []rate{
@@ -167,12 +26,12 @@ var fleetRates = []rate{
 // cluster fits the model to members of a cluster of which one takes all views:
 // it differs from the others by the edge only.
 func (m *measurement) cluster() error {
-	f, err := m.startFleet()
+	f, err := fleet.Start(m.ctx, m.binary, fleetNodes)
 	if err != nil {
 		return err
 	}
-	defer f.stop()
-	if err := f.nodes[0].AddSites(fleetSites, traffic.Domain); err != nil {
+	defer f.Stop()
+	if err := f.Nodes[0].AddSites(fleetSites, traffic.Domain); err != nil {
 		return err
 	}
 	if err := m.sleep(3 * time.Second); err != nil { // what came with the start is over
@@ -242,8 +101,8 @@ func (m *measurement) fleetTable() {
 }
 
 // fleetRest is the CPU of a member at rest, in cores.
-func (m *measurement) fleetRest(f *fleet) (float64, error) {
-	before, err := f.cpu()
+func (m *measurement) fleetRest(f *fleet.Fleet) (float64, error) {
+	before, err := cpuOf(f.Nodes)
 	if err != nil {
 		return 0, err
 	}
@@ -251,7 +110,7 @@ func (m *measurement) fleetRest(f *fleet) (float64, error) {
 	if err := m.sleep(2 * m.length); err != nil {
 		return 0, err
 	}
-	after, err := f.cpu()
+	after, err := cpuOf(f.Nodes)
 	sum := 0.0
 	for i := range after {
 		sum += (after[i] - before[i]).Seconds()
@@ -259,8 +118,8 @@ func (m *measurement) fleetRest(f *fleet) (float64, error) {
 	return sum / fleetNodes / time.Since(start).Seconds(), err
 }
 
-func (f *fleet) cpu() (x [fleetNodes]time.Duration, err error) {
-	for i, n := range f.nodes {
+func cpuOf(nodes []*fleet.Node) (x [fleetNodes]time.Duration, err error) {
+	for i, n := range nodes {
 		if x[i], err = driver.CPU(n.PID()); err != nil {
 			return x, err
 		}
@@ -268,9 +127,9 @@ func (f *fleet) cpu() (x [fleetNodes]time.Duration, err error) {
 	return x, nil
 }
 
-func (f *fleet) counts() (x [fleetNodes]counts, err error) {
-	for i, n := range f.nodes {
-		if x[i], err = countsOf(n); err != nil {
+func allCounts(nodes []*fleet.Node) (x [fleetNodes]counts, err error) {
+	for i, n := range nodes {
+		if x[i], err = countsOf(n.Process); err != nil {
 			return x, err
 		}
 	}
@@ -278,24 +137,24 @@ func (f *fleet) counts() (x [fleetNodes]counts, err error) {
 }
 
 // fleetRun gives what each node spends while the first takes all views.
-func (m *measurement) fleetRun(f *fleet, r rate, seed uint64) (out [fleetNodes]capacity.Sample, err error) {
-	logBefore, err := f.counts()
+func (m *measurement) fleetRun(f *fleet.Fleet, r rate, seed uint64) (out [fleetNodes]capacity.Sample, err error) {
+	logBefore, err := allCounts(f.Nodes)
 	if err != nil {
 		return out, err
 	}
-	before, err := f.cpu()
+	before, err := cpuOf(f.Nodes)
 	if err != nil {
 		return out, err
 	}
-	x, err := m.drive(f.nodes[0], r.perSecond, seed)
+	x, err := m.drive(f.Nodes[0].Process, r.perSecond, seed)
 	if err != nil {
 		return out, err
 	}
-	after, err := f.cpu()
+	after, err := cpuOf(f.Nodes)
 	if err != nil {
 		return out, err
 	}
-	logAfter, err := f.counts()
+	logAfter, err := allCounts(f.Nodes)
 	if err != nil {
 		return out, err
 	}
